@@ -1,0 +1,1 @@
+"""The server API: every method once, and the request shapes of all generations."""

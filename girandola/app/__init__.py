@@ -1,0 +1,1 @@
+"""The only place where objects meet: configuration into objects, start, reload, stop."""

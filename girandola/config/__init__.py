@@ -1,0 +1,1 @@
+"""One object out of file, environment and flags."""

@@ -1,0 +1,1 @@
+"""Brokers and presence stores, one folder each; they do not know one another."""

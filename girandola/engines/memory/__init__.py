@@ -1,0 +1,1 @@
+"""The reference engine: one process, no service needed."""

@@ -1,0 +1,71 @@
+"""The nouns that everyone shares, as plain values.
+
+Nothing here knows a protocol, a socket or a configuration file. Payloads are ``bytes`` exactly
+as the publisher gave them (for JSON clients: the text of one JSON value); nobody re-serialises
+them on the way, because history, delta bases and clients' own checks rely on the bytes.
+"""
+
+from msgspec import Struct
+
+
+class ClientInfo(Struct, frozen=True):
+    """Who a connection is, as other clients may see it.
+
+    ``conn_info`` and ``chan_info`` are JSON texts; ``b""`` means there is none.
+    """
+
+    user: str
+    client: str
+    conn_info: bytes = b""
+    chan_info: bytes = b""
+
+
+class StreamPosition(Struct, frozen=True):
+    """A place in a channel's stream: the publication with ``offset`` in the stream named ``epoch``.
+
+    Offset 0 stands before the first publication. Offsets of two epochs cannot be compared.
+    """
+
+    offset: int = 0
+    epoch: str = ""
+
+
+class Publication(Struct):
+    """One message in a channel.
+
+    ``offset`` is 0 where the channel keeps no history. ``epoch`` is set on the first publication
+    of a stream only (modern.md section 6). ``uid`` and ``client`` exist for the 2018 protocol:
+    the message id and the publisher's client id that a caller of the server API may give.
+    ``time`` is Unix milliseconds, given by the broker.
+    """
+
+    data: bytes
+    info: ClientInfo | None = None
+    offset: int = 0
+    epoch: str = ""
+    tags: dict[str, str] | None = None
+    uid: str = ""
+    client: str = ""
+    time: int = 0
+
+
+class PresenceStats(Struct, frozen=True):
+    """How many connections, and how many different users, are present in a channel."""
+
+    num_clients: int = 0
+    num_users: int = 0
+
+
+class NodeInfo(Struct, kw_only=True):
+    """What one node tells about itself. ``uptime`` is in seconds."""
+
+    uid: str
+    name: str
+    version: str
+    num_clients: int = 0
+    num_users: int = 0
+    num_subs: int = 0
+    num_channels: int = 0
+    uptime: int = 0
+    started_at: int = 0
+    metrics: dict[str, float] = {}

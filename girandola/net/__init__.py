@@ -1,0 +1,1 @@
+"""Sockets: HTTP/1.1, WebSocket frames, listeners. Knows bytes and requests, no messages."""

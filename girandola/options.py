@@ -1,0 +1,246 @@
+"""The settings that the core and the policy read, as typed values, each with its sentence.
+
+These classes are sections of the configuration tree (``config/schema.py`` composes them), so a
+default, a range or a description stands here once. They know nothing of files, environment or
+flags. Durations are seconds. Names: server.md, appendix C; options that only girandola has say
+so.
+"""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+Duration = Annotated[float, Meta(extra={"type": "duration"})]
+"""Seconds; written as ``"25s"``, ``"1m30s"``, ``"720h"`` or ``"500ms"`` in configuration."""
+
+Count = Annotated[int, Meta(ge=0)]
+
+
+class ChannelOptions(Struct, frozen=True, kw_only=True):
+    """What the channels of one namespace can do."""
+
+    presence: Annotated[bool, Meta(description="Keep who is subscribed.")] = False
+    join_leave: Annotated[bool, Meta(description="Make join and leave messages.")] = False
+    force_push_join_leave: Annotated[
+        bool,
+        Meta(description="Send join and leave to every subscriber, not only to those who ask."),
+    ] = False
+    history_size: Annotated[
+        int, Meta(ge=0, description="How many publications a channel's stream keeps; 0 for none.")
+    ] = 0
+    history_ttl: Annotated[
+        Duration,
+        Meta(ge=0, description="How long publications are kept after the newest one."),
+    ] = 0.0
+    history_meta_ttl: Annotated[
+        Duration,
+        Meta(
+            ge=0,
+            description="How long a stream's position outlives its publications; "
+            "0 takes channel.history_meta_ttl.",
+        ),
+    ] = 0.0
+    history_drop_inactive: Annotated[
+        bool,
+        Meta(
+            description="Store publications only for channels that have, or had within "
+            "history_ttl, a subscriber (girandola; 2018 option)."
+        ),
+    ] = False
+    force_positioning: Annotated[
+        bool, Meta(description="Watch every subscriber's stream position.")
+    ] = False
+    allow_positioning: Annotated[
+        bool, Meta(description="Watch the stream position of subscribers who ask for it.")
+    ] = False
+    force_recovery: Annotated[
+        bool, Meta(description="Let every subscriber recover what it missed. Needs history.")
+    ] = False
+    allow_recovery: Annotated[
+        bool, Meta(description="Let subscribers who ask for it recover. Needs history.")
+    ] = False
+    force_recovery_mode: Annotated[
+        str,
+        Meta(
+            extra={"choices": ("", "stream", "cache")},
+            description="stream recovers all that was missed, cache the latest publication only.",
+        ),
+    ] = ""
+    auto_cache_recover: Annotated[
+        bool,
+        Meta(
+            description="Send the latest publication on every subscribe. "
+            "Needs force_recovery with force_recovery_mode cache."
+        ),
+    ] = False
+    allow_subscribe_for_client: Annotated[
+        bool, Meta(description="Any user may subscribe, without a subscription token.")
+    ] = False
+    allow_subscribe_for_anonymous: Annotated[
+        bool, Meta(description="Extends allow_subscribe_for_client to users without an id.")
+    ] = False
+    allow_publish_for_client: Annotated[bool, Meta(description="Any connection may publish.")] = (
+        False
+    )
+    allow_publish_for_subscriber: Annotated[bool, Meta(description="Subscribers may publish.")] = (
+        False
+    )
+    allow_publish_for_anonymous: Annotated[
+        bool, Meta(description="Extends the publish permissions to users without an id.")
+    ] = False
+    allow_presence_for_client: Annotated[
+        bool, Meta(description="Any connection may ask for presence.")
+    ] = False
+    allow_presence_for_subscriber: Annotated[
+        bool, Meta(description="Subscribers may ask for presence.")
+    ] = False
+    allow_presence_for_anonymous: Annotated[
+        bool, Meta(description="Extends the presence permissions to users without an id.")
+    ] = False
+    allow_history_for_client: Annotated[
+        bool, Meta(description="Any connection may read history.")
+    ] = False
+    allow_history_for_subscriber: Annotated[
+        bool, Meta(description="Subscribers may read history.")
+    ] = False
+    allow_history_for_anonymous: Annotated[
+        bool, Meta(description="Extends the history permissions to users without an id.")
+    ] = False
+    allow_user_limited_channels: Annotated[
+        bool, Meta(description="Give # in channel names its meaning: a list of allowed user ids.")
+    ] = False
+    channel_regex: Annotated[
+        str,
+        Meta(
+            extra={"type": "regex"},
+            description="What clients' channel names must contain, after the namespace.",
+        ),
+    ] = ""
+    publication_data_format: Annotated[
+        str,
+        Meta(
+            extra={"choices": ("", "json", "json_object", "binary")},
+            description="What publications must be; empty refuses empty data only.",
+        ),
+    ] = ""
+    watch: Annotated[
+        bool,
+        Meta(description="Copy publications to watching admins (girandola; 2018 option)."),
+    ] = False
+
+    @property
+    def keeps_history(self) -> bool:
+        """Whether channels have a stream at all: both size and time are needed."""
+        return self.history_size > 0 and self.history_ttl > 0
+
+
+class Namespace(ChannelOptions, frozen=True, kw_only=True):
+    """The options of channels named ``<name>:…``."""
+
+    name: Annotated[
+        str,
+        Meta(
+            pattern="^[-a-zA-Z0-9_.]{2,}$",
+            description="Two or more letters, digits, dots, hyphens or underscores.",
+        ),
+    ] = ""
+
+
+class ChannelSection(Struct, frozen=True, kw_only=True):
+    """How channel names are read, and the options they resolve to (``channel.*``)."""
+
+    without_namespace: Annotated[
+        ChannelOptions, Meta(description="Options of channels outside any namespace.")
+    ] = ChannelOptions()
+    namespaces: Annotated[
+        tuple[Namespace, ...], Meta(description="Namespaces, each with a name of its own.")
+    ] = ()
+    history_meta_ttl: Annotated[
+        Duration,
+        Meta(ge=0, description="How long a stream's position outlives its publications."),
+    ] = 720 * 3600.0
+    publication_data_format: Annotated[
+        str,
+        Meta(
+            extra={"choices": ("", "json", "json_object", "binary")},
+            description="For namespaces that do not say it themselves.",
+        ),
+    ] = ""
+    max_length: Annotated[
+        int, Meta(ge=1, description="Longest channel name a client may use, in bytes.")
+    ] = 255
+    private_prefix: Annotated[
+        str, Meta(description="Channels that start with it need a subscription token.")
+    ] = "$"
+    namespace_boundary: Annotated[str, Meta(description="Ends the namespace in a name.")] = ":"
+    user_boundary: Annotated[str, Meta(description="Begins the list of allowed users.")] = "#"
+    user_separator: Annotated[str, Meta(description="Separates the allowed users.")] = ","
+    client_boundary: Annotated[
+        str,
+        Meta(
+            description="Begins the id of the only client allowed; empty switches it off "
+            "(girandola; 2018 option, & there)."
+        ),
+    ] = ""
+
+
+class PersonalChannel(Struct, frozen=True, kw_only=True):
+    """``client.subscribe_to_user_personal_channel``."""
+
+    enabled: Annotated[
+        bool, Meta(description="Subscribe every user to the channel #<user id>.")
+    ] = False
+    personal_channel_namespace: Annotated[
+        str, Meta(description="The namespace of the personal channels.")
+    ] = ""
+    single_connection: Annotated[
+        bool,
+        Meta(description="A new connection ends the user's other ones. Needs presence."),
+    ] = False
+
+
+class ClientOptions(Struct, frozen=True, kw_only=True):
+    """What holds for every client connection (the part of ``client.*`` that the core reads)."""
+
+    ping_interval: Annotated[
+        Duration, Meta(ge=-1, description="How often clients are pinged; 0 or -1s: never.")
+    ] = 25.0
+    pong_timeout: Annotated[
+        Duration, Meta(ge=-1, description="How long a pong may take; 0 or -1s: not asked for.")
+    ] = 8.0
+    stale_close_delay: Annotated[
+        Duration, Meta(ge=0, description="How long a connection may stay unauthenticated.")
+    ] = 10.0
+    expired_close_delay: Annotated[
+        Duration, Meta(ge=0, description="Grace to refresh a connection after it expired.")
+    ] = 25.0
+    expired_sub_close_delay: Annotated[
+        Duration, Meta(ge=0, description="Grace to refresh a subscription after it expired.")
+    ] = 25.0
+    channel_limit: Annotated[
+        int, Meta(ge=0, description="Most subscriptions of one connection.")
+    ] = 128
+    queue_max_size: Annotated[
+        int, Meta(ge=1, description="Bytes queued for a slow client before it is closed.")
+    ] = 1048576
+    presence_update_interval: Annotated[
+        Duration, Meta(gt=0, description="How often connections re-assert their presence.")
+    ] = 27.0
+    concurrency: Annotated[
+        int, Meta(ge=0, description="Commands of one connection handled at a time; 0 and 1: one.")
+    ] = 0
+    channel_position_check_delay: Annotated[
+        Duration, Meta(gt=0, description="How often a quiet subscription's position is checked.")
+    ] = 40.0
+    user_connection_limit: Annotated[
+        int, Meta(ge=0, description="Most connections of one user on this node; 0: no limit.")
+    ] = 0
+    connect_include_server_time: Annotated[
+        bool, Meta(description="Tell the server's time in the connect reply.")
+    ] = False
+    history_max_publication_limit: Annotated[
+        int, Meta(ge=1, description="Most publications a client gets in one history call.")
+    ] = 300
+    recovery_max_publication_limit: Annotated[
+        int, Meta(ge=1, description="Most publications that are recovered.")
+    ] = 300

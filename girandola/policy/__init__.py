@@ -1,0 +1,1 @@
+"""Who may do what, one file an event; each reads like a list of decisions."""

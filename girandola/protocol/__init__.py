@@ -1,0 +1,1 @@
+"""What is said: commands and one codec per generation and encoding."""

@@ -1,0 +1,1 @@
+"""The doors: each carries frames of a codec between a socket and a session."""
