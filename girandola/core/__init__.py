@@ -1,1 +1,1 @@
-"""What it means: sessions, subscriptions, the hub and the node. No I/O, no asyncio, no configuration file."""
+"""What it means: sessions, subscriptions, hub and node. No I/O, no asyncio, no config file."""
