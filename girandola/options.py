@@ -244,3 +244,164 @@ class ClientOptions(Struct, frozen=True, kw_only=True):
     recovery_max_publication_limit: Annotated[
         int, Meta(ge=1, description="Most publications that are recovered.")
     ] = 300
+
+
+class TokenOptions(Struct, frozen=True, kw_only=True):
+    """How JSON Web Tokens are verified (``client.token.*``)."""
+
+    hmac_secret_key: Annotated[
+        str, Meta(extra={"secret": True}, description="Key of HS256, HS384 and HS512 tokens.")
+    ] = ""
+    hmac_previous_secret_key: Annotated[
+        str, Meta(extra={"secret": True}, description="The key before, while keys are changed.")
+    ] = ""
+    hmac_previous_secret_key_valid_until: Annotated[
+        int, Meta(ge=0, description="Unix seconds until which the key before is good; 0: always.")
+    ] = 0
+    rsa_public_key: Annotated[
+        str, Meta(description="PEM public key of RS256, RS384 and RS512 tokens.")
+    ] = ""
+    ecdsa_public_key: Annotated[
+        str, Meta(description="PEM public key of ES256, ES384 and ES512 tokens.")
+    ] = ""
+    eddsa_public_key: Annotated[
+        str, Meta(description="PEM public key (Ed25519) of EdDSA tokens (girandola).")
+    ] = ""
+    jwks_public_endpoint: Annotated[
+        str,
+        Meta(
+            description="URL of a JWK set. Its keys are used instead of all others. May hold "
+            "{{name}} for named groups of issuer_regex and audience_regex."
+        ),
+    ] = ""
+    audience: Annotated[str, Meta(description="What aud must name.")] = ""
+    audience_regex: Annotated[
+        str, Meta(extra={"type": "regex"}, description="What aud must match.")
+    ] = ""
+    issuer: Annotated[str, Meta(description="What iss must be.")] = ""
+    issuer_regex: Annotated[
+        str, Meta(extra={"type": "regex"}, description="What iss must match.")
+    ] = ""
+    user_id_claim: Annotated[
+        str,
+        Meta(pattern="^[a-zA-Z_]*$", description="The claim that holds the user id; empty: sub."),
+    ] = ""
+    insecure_skip_jwks_endpoint_safety_check: Annotated[
+        bool,
+        Meta(description="Let {{name}} in the JWK set's URL take any text the regex matches."),
+    ] = False
+
+
+class SubscriptionTokenOptions(TokenOptions, frozen=True, kw_only=True):
+    """How subscription tokens are verified (``client.subscription_token.*``)."""
+
+    enabled: Annotated[
+        bool, Meta(description="Verify subscription tokens by this section, not client.token.")
+    ] = False
+
+
+class ClientSection(ClientOptions, frozen=True, kw_only=True):
+    """The whole of ``client.*``: what the core reads, and what policy and doors read."""
+
+    allowed_origins: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Patterns with * that a browser's Origin must match; none: no browser "
+            "may connect."
+        ),
+    ] = ()
+    token: Annotated[TokenOptions, Meta(description="Connection tokens.")] = TokenOptions()
+    subscription_token: Annotated[
+        SubscriptionTokenOptions, Meta(description="Subscription tokens.")
+    ] = SubscriptionTokenOptions()
+    allow_anonymous_connect_without_token: Annotated[
+        bool, Meta(description="Without a token a connection is anonymous, not refused.")
+    ] = False
+    disallow_anonymous_connection_tokens: Annotated[
+        bool, Meta(description="Refuse tokens without a user id.")
+    ] = False
+    insecure: Annotated[
+        bool, Meta(description="No authentication and no permission checks. Development only.")
+    ] = False
+    insecure_skip_token_signature_verify: Annotated[
+        bool, Meta(description="Believe tokens without verifying them. Tests only.")
+    ] = False
+    user_id_http_header: Annotated[
+        str,
+        Meta(description="Header that a trusted proxy in front sets to the user id."),
+    ] = ""
+    connection_limit: Annotated[
+        int, Meta(ge=0, description="Most connections of this node; 0: no limit.")
+    ] = 0
+    connection_rate_limit: Annotated[
+        int, Meta(ge=0, description="Most new connections a second; 0: no limit.")
+    ] = 0
+    subscribe_to_user_personal_channel: Annotated[
+        PersonalChannel, Meta(description="A channel of their own for every user.")
+    ] = PersonalChannel()
+
+
+class ClassicOptions(Struct, frozen=True, kw_only=True):
+    """The protocol and API of 2018 (``classic.*``, girandola's own section)."""
+
+    secret: Annotated[
+        str,
+        Meta(
+            extra={"secret": True},
+            description="HMAC key of 2018 connection tokens, channel signs and API signs; "
+            "empty: no 2018 token is accepted.",
+        ),
+    ] = ""
+    allow_empty_secret: Annotated[
+        bool,
+        Meta(description="Check 2018 tokens against an empty key, so that anybody can make them."),
+    ] = False
+    connection_lifetime: Annotated[
+        Duration, Meta(ge=0, description="How long 2018 tokens are valid; 0: for ever.")
+    ] = 0.0
+
+
+class WebSocketOptions(Struct, frozen=True, kw_only=True):
+    """The WebSocket endpoint (``websocket.*``)."""
+
+    disabled: Annotated[bool, Meta(description="Do not offer WebSocket.")] = False
+    handler_prefix: Annotated[str, Meta(description="Path of the endpoint.")] = (
+        "/connection/websocket"
+    )
+    message_size_limit: Annotated[
+        int, Meta(ge=1, description="Largest message of a client, in bytes.")
+    ] = 65536
+    write_timeout: Annotated[
+        Duration, Meta(ge=0, description="How long a write may take; 0: no limit.")
+    ] = 1.0
+
+
+class HttpApiOptions(Struct, frozen=True, kw_only=True):
+    """The server HTTP API (``http_api.*``)."""
+
+    disabled: Annotated[bool, Meta(description="Do not offer the HTTP API.")] = False
+    handler_prefix: Annotated[str, Meta(description="Path of the API.")] = "/api"
+    key: Annotated[
+        str,
+        Meta(
+            extra={"secret": True}, description="The key callers must show; empty refuses everyone."
+        ),
+    ] = ""
+    error_mode: Annotated[
+        str,
+        Meta(
+            extra={"choices": ("", "transport")},
+            description="transport answers errors by HTTP status, not 200.",
+        ),
+    ] = ""
+    insecure: Annotated[bool, Meta(description="Ask for no key. Development only.")] = False
+    max_body_size: Annotated[
+        int, Meta(ge=1, description="Largest request body, in bytes (girandola).")
+    ] = 64 * 1024 * 1024
+
+
+class RpcPingOptions(Struct, frozen=True, kw_only=True):
+    """The built-in empty call that clients measure round trips by (``rpc.ping.*``)."""
+
+    enabled: Annotated[bool, Meta(description="Offer it.")] = False
+    method: Annotated[str, Meta(description="Its name.")] = "ping"
