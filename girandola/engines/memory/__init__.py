@@ -1,1 +1,0 @@
-"""The reference engine: one process, no service needed."""
