@@ -1,0 +1,84 @@
+"""What connections owe with time: one wheel shared by all sessions.
+
+Each session stands in it once, at its next duty (a ping, a missing pong, an expiry, presence).
+What the duties are is the session's business.
+"""
+
+import heapq
+from typing import Protocol
+
+from girandola.core.ports import Clock, Timer
+
+RESOLUTION = 0.1
+"""Seconds; a duty is done at most this much late."""
+
+NOWHERE = -1
+"""The slot of a session that owes nothing."""
+
+
+class Debtor(Protocol):
+    """Somebody with duties. ``slot`` belongs to the wheel; it starts as ``NOWHERE``."""
+
+    slot: int
+
+    def on_duty(self, now: float) -> float:
+        """Do what is due at ``now``; return when the next duty is due, or infinity."""
+
+
+class Wheel:
+    """Calls each session at its next duty. Costs one timer altogether, none when empty."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._slots: dict[int, set[Debtor]] = {}
+        self._order: list[int] = []
+        self._timer: Timer | None = None
+        self._armed = 0
+
+    def place(self, debtor: Debtor, at: float) -> None:
+        """Call ``debtor`` at ``at`` (of ``Clock.now``) instead of when it was to be called."""
+        slot = NOWHERE if at == float("inf") else int(at / RESOLUTION) + 1
+        if slot == debtor.slot:
+            return
+        self.remove(debtor)
+        if slot == NOWHERE:
+            return
+        debtor.slot = slot
+        debtors = self._slots.get(slot)
+        if debtors is None:
+            self._slots[slot] = {debtor}
+            heapq.heappush(self._order, slot)
+            self._arm()
+        else:
+            debtors.add(debtor)
+
+    def remove(self, debtor: Debtor) -> None:
+        """Forget ``debtor``; harmless when it is not here."""
+        debtors = self._slots.get(debtor.slot)
+        if debtors is not None:
+            debtors.discard(debtor)
+        debtor.slot = NOWHERE
+
+    def _arm(self) -> None:
+        if not self._order:
+            return
+        first = self._order[0]
+        if self._timer is not None:
+            if self._armed <= first:
+                return
+            self._timer.cancel()
+        self._armed = first
+        delay = max(0.0, first * RESOLUTION - self._clock.now())
+        self._timer = self._clock.call_later(delay, self._turn)
+
+    def _turn(self) -> None:
+        self._timer = None
+        now = self._clock.now()
+        # Half a slot of slack: a timer that fires a rounding error early has still fired.
+        reached = int(now / RESOLUTION + 0.5)
+        while self._order and self._order[0] <= reached:
+            slot = heapq.heappop(self._order)
+            for debtor in self._slots.pop(slot):
+                debtor.slot = NOWHERE
+                self.place(debtor, debtor.on_duty(now))
+        self._arm()

@@ -1,0 +1,157 @@
+"""Who is connected and who listens; the broadcast loop.
+
+A registry of one node. It knows nothing of engines or permissions, and nothing in it waits.
+"""
+
+from collections.abc import Collection, Iterable
+
+from msgspec import Struct
+
+from girandola.core.session import Session
+from girandola.core.stats import Stats
+from girandola.core.subscription import Subscription
+from girandola.errors import INAPPROPRIATE_PROTOCOL, Unencodable
+from girandola.model import Publication
+from girandola.protocol.codec import Codec
+from girandola.protocol.commands import Join, Leave
+
+
+class Target(Struct, frozen=True):
+    """Which connections a call is about: all of ``user``, narrowed to one client or session id.
+
+    The empty user id stands for the anonymous users.
+    """
+
+    user: str = ""
+    client: str = ""
+    session: str = ""
+
+
+class Hub:
+    """The sessions of this node and their subscriptions."""
+
+    def __init__(self, stats: Stats) -> None:
+        self._stats = stats
+        self._clients: dict[str, Session] = {}
+        self._users: dict[str, set[Session]] = {}
+        self._channels: dict[str, set[Subscription]] = {}
+        self.num_subscriptions = 0
+
+    # ── sessions ─────────────────────────────────────────────────────────────────────────────
+
+    def add(self, session: Session) -> None:
+        """Register an authenticated session."""
+        self._clients[session.client] = session
+        self._users.setdefault(session.user, set()).add(session)
+
+    def remove(self, session: Session) -> None:
+        """Forget a session; harmless when it is not here."""
+        if self._clients.pop(session.client, None) is None:
+            return
+        sessions = self._users[session.user]
+        sessions.discard(session)
+        if not sessions:
+            del self._users[session.user]
+
+    def sessions(self) -> list[Session]:
+        """Return all sessions, as they are now."""
+        return list(self._clients.values())
+
+    def session(self, client: str) -> Session | None:
+        """Return the session with this client id."""
+        return self._clients.get(client)
+
+    def sessions_of(self, user: str) -> int:
+        """Count the sessions of a user."""
+        return len(self._users.get(user, ()))
+
+    def find(self, target: Target) -> list[Session]:
+        """Return the sessions a call is about, as they are now."""
+        return [
+            session
+            for session in self._users.get(target.user, ())
+            if (not target.client or session.client == target.client)
+            and (not target.session or session.id == target.session)
+        ]
+
+    @property
+    def num_clients(self) -> int:
+        """How many sessions are registered."""
+        return len(self._clients)
+
+    @property
+    def num_users(self) -> int:
+        """How many different users; the anonymous ones count as one."""
+        return len(self._users)
+
+    # ── subscriptions ────────────────────────────────────────────────────────────────────────
+
+    def subscribe(self, subscription: Subscription) -> None:
+        """Deliver publications of its channel to ``subscription`` from now on."""
+        self._channels.setdefault(subscription.channel, set()).add(subscription)
+        self.num_subscriptions += 1
+
+    def unsubscribe(self, subscription: Subscription) -> None:
+        """Deliver no more; harmless when it is not here."""
+        subscribers = self._channels.get(subscription.channel)
+        if subscribers is None or subscription not in subscribers:
+            return
+        subscribers.discard(subscription)
+        self.num_subscriptions -= 1
+        if not subscribers:
+            del self._channels[subscription.channel]
+
+    def has_subscribers(self, channel: str) -> bool:
+        """Tell whether anybody here listens to ``channel``."""
+        return channel in self._channels
+
+    def channels(self) -> Iterable[tuple[str, int]]:
+        """Return every channel that somebody here listens to, with how many do."""
+        return [(channel, len(listeners)) for channel, listeners in self._channels.items()]
+
+    @property
+    def num_channels(self) -> int:
+        """How many channels somebody here listens to."""
+        return len(self._channels)
+
+    # ── broadcast ────────────────────────────────────────────────────────────────────────────
+
+    def broadcast(self, channel: str, publication: Publication) -> None:
+        """Deliver to every subscriber, encoding once for each encoding among them."""
+        subscribers: Collection[Subscription] = self._channels.get(channel, ())
+        encoded: dict[Codec, bytes] = {}
+        for subscription in subscribers:
+            data = encoded.get(subscription.encoding)
+            if data is None:
+                data = self._encode(encoded, subscription.encoding, channel, publication)
+            if data:
+                subscription.deliver(publication, data)
+            else:
+                subscription.session.mark_closing(INAPPROPRIATE_PROTOCOL)
+
+    def broadcast_event(self, channel: str, event: Join | Leave) -> None:
+        """Deliver a join or leave to those subscribers who get them."""
+        encoded: dict[Codec, bytes] = {}
+        for subscription in self._channels.get(channel, ()):
+            if not subscription.push_join_leave:
+                continue
+            data = encoded.get(subscription.encoding)
+            if data is None:
+                data = self._encode(encoded, subscription.encoding, channel, event)
+            if data:
+                subscription.deliver_event(event, data)
+
+    def _encode(
+        self,
+        encoded: dict[Codec, bytes],
+        encoding: Codec,
+        channel: str,
+        push: Publication | Join | Leave,
+    ) -> bytes:
+        self._stats.broadcasts_encoded += 1
+        try:
+            data = encoding.push(channel, push)
+        except Unencodable:
+            data = b""
+        encoded[encoding] = data
+        return data

@@ -1,0 +1,210 @@
+"""How a subscription becomes live, and how it ends; for clients' and the server's wishes alike.
+
+The order matters and is proven by ``tests/core/test_walk.py``: the entry stands in the table
+before the first wait; the node listens before history is read; publications are held until the
+reply is queued; and after every wait the entry must still be the one in the table.
+"""
+
+from typing import TYPE_CHECKING
+
+from girandola.core.grants import SubscribeGrant
+from girandola.core.recovery import Outcome, recover_cache, recover_stream
+from girandola.core.subscription import Subscription
+from girandola.errors import CHANNEL_LIMIT, UNSUBSCRIBED_BY_SERVER, UnsubscribeCode
+from girandola.model import StreamPosition
+from girandola.protocol.commands import Recovery, Subscribed, SubscribedByServer
+
+if TYPE_CHECKING:
+    from girandola.core.session import Session
+
+
+class Withdrawn(Exception):
+    """The subscription being made was ended meanwhile; there is nothing left to do for it."""
+
+
+def is_current(subscription: Subscription) -> bool:
+    """Tell whether ``subscription`` is still the one in its session's table.
+
+    That there is *one* would not be enough: an unsubscribe and a new subscribe may have come in
+    between.
+    """
+    return subscription.session.subscriptions.get(subscription.channel) is subscription
+
+
+def look_again(subscription: Subscription) -> None:
+    """Raise ``Withdrawn`` unless ``subscription`` is current. To be called after every wait."""
+    if not is_current(subscription):
+        raise Withdrawn
+
+
+def enter(session: "Session", channel: str, *, server_side: bool) -> Subscription:
+    """Put a new subscription into the table, holding; nobody else can begin the same now."""
+    subscription = Subscription(session, channel, session.codec)
+    subscription.server_side = server_side
+    session.subscriptions[channel] = subscription
+    session.plan_presence()
+    return subscription
+
+
+async def join(subscription: Subscription, grant: SubscribeGrant, asked: Recovery) -> Subscribed:
+    """Listen, be present, read what was missed, in this order; publications are held.
+
+    Returns what the client is to be told; ``go_live`` must follow. Raises ``Withdrawn`` as soon
+    as the subscription is not current any more, and whatever the engine raises.
+    """
+    session = subscription.session
+    node = session.node
+    channel = subscription.channel
+    subscription.take(grant, session.client_info(grant.chan_info))
+    await node.listen(subscription)
+    look_again(subscription)
+    if subscription.presence:
+        await node.add_presence(channel, session.client, session.info_in(subscription))
+        if not is_current(subscription):
+            await node.remove_presence(channel, session.client)
+            raise Withdrawn
+    expires = bool(grant.expire_at) and grant.client_refreshes
+    subscribed = Subscribed(
+        was_recovering=asked.recover,
+        data=grant.data,
+        expires=expires,
+        ttl=max(1, grant.expire_at - int(node.clock.time())) if expires else 0,
+    )
+    if subscription.positioned and node.keeps_history:
+        await _take_position(subscription, grant, asked, subscribed)
+        look_again(subscription)
+    else:
+        subscription.positioned = subscription.recoverable = False
+    subscribed.positioned = subscription.positioned
+    subscribed.recoverable = subscription.recoverable
+    return subscribed
+
+
+async def _take_position(
+    subscription: Subscription, grant: SubscribeGrant, asked: Recovery, subscribed: Subscribed
+) -> None:
+    """Read where the stream is, and what the client missed of it."""
+    node = subscription.session.node
+    channel, meta_ttl = subscription.channel, grant.history_meta_ttl
+    if grant.auto_cache_recovery and not asked.recover:
+        asked = Recovery(recover=True)
+        subscribed.was_recovering = True
+    outcome = Outcome(False, [])
+    if not (subscription.recoverable and asked.recover):
+        page = await node.read_history(channel, limit=0, meta_ttl=meta_ttl)
+    elif grant.cache_recovery:
+        page = await node.read_history(channel, limit=1, reverse=True, meta_ttl=meta_ttl)
+        outcome = recover_cache(asked, page)
+    elif subscription.encoding.traits.partial_recovery:
+        page = await node.read_history(channel, meta_ttl=meta_ttl)
+        outcome = recover_stream(asked, page, partial=True)
+    else:
+        since = StreamPosition(asked.offset, asked.epoch)
+        limit = node.options.recovery_max_publication_limit
+        page = await node.read_history(channel, since=since, limit=limit, meta_ttl=meta_ttl)
+        outcome = recover_stream(asked, page, partial=False)
+    subscribed.top = subscribed.position = page.top
+    subscribed.recovered = outcome.recovered
+    subscribed.publications = outcome.publications
+    if outcome.recovered and not grant.cache_recovery:
+        subscribed.position = StreamPosition(asked.offset, page.top.epoch)
+
+
+def go_live(subscription: Subscription, subscribed: Subscribed) -> None:
+    """Let publications flow. The reply must be queued, with no wait in between."""
+    if not subscription.session.closed:
+        subscription.go_live(subscribed.top)
+
+
+async def announce(subscription: Subscription) -> None:
+    """Tell the others that somebody joined."""
+    session = subscription.session
+    if subscription.join_leave and is_current(subscription):
+        await session.node.publish_join(subscription.channel, session.info_in(subscription))
+
+
+async def leave(subscription: Subscription) -> None:
+    """End what is out of the table already: no more pushes, presence gone, others told."""
+    session = subscription.session
+    node = session.node
+    was_live = subscription.held is None or subscription.lost
+    node.deafen(subscription)
+    try:
+        if subscription.presence and subscription.listening:
+            await node.remove_presence(subscription.channel, session.client)
+        if subscription.join_leave and was_live:
+            await node.publish_leave(subscription.channel, session.info_in(subscription))
+    finally:
+        await node.silence(subscription)
+
+
+def abandon(subscription: Subscription) -> None:
+    """End a subscription now; what takes time goes on behind our back. Harmless if it is gone."""
+    if is_current(subscription):
+        del subscription.session.subscriptions[subscription.channel]
+        node = subscription.session.node
+        node.deafen(subscription)
+        node.clock.spawn(leave(subscription))
+
+
+# ── from the server's side ───────────────────────────────────────────────────────────────────
+
+
+async def join_all(session: "Session", grants: dict[str, SubscribeGrant]) -> dict[str, Subscribed]:
+    """Make the server-side subscriptions of a connect; none is live before the reply.
+
+    Returns what the client is to be told, without those that were ended meanwhile. Raises
+    ``Withdrawn`` when the session has closed.
+    """
+    made: dict[str, Subscribed] = {}
+    for channel, grant in grants.items():
+        subscription = enter(session, channel, server_side=True)
+        try:
+            made[channel] = await join(subscription, grant, grant.recovery)
+        except Withdrawn:
+            if session.closed:
+                raise
+    return {channel: made[channel] for channel in made if channel in session.subscriptions}
+
+
+async def subscribe_by_server(session: "Session", channel: str, grant: SubscribeGrant) -> None:
+    """Subscribe a session and tell the client; nothing if it is subscribed already.
+
+    Raises what the engine raises; the session then goes on without the channel.
+    """
+    if not session.connected or channel in session.subscriptions:
+        return
+    if len(session.subscriptions) >= session.node.options.channel_limit:
+        session.close(CHANNEL_LIMIT, f"the server API subscribed it to {channel!r}")
+        return
+    subscription = enter(session, channel, server_side=True)
+    try:
+        subscribed = await join(subscription, grant, grant.recovery)
+    except Withdrawn:
+        return
+    except Exception:
+        abandon(subscription)
+        raise
+    push = SubscribedByServer(
+        recoverable=subscribed.recoverable,
+        positioned=subscribed.positioned,
+        position=subscribed.position,
+        data=subscribed.data,
+    )
+    session.push(channel, push)
+    if subscribed.recovered:
+        for publication in subscribed.publications:
+            session.push(channel, publication)
+    go_live(subscription, subscribed)
+    await announce(subscription)
+
+
+async def unsubscribe_by_server(
+    session: "Session", channel: str = "", why: UnsubscribeCode = UNSUBSCRIBED_BY_SERVER
+) -> None:
+    """End one subscription, or all when ``channel`` is empty, and tell the client of each."""
+    for name in [channel] if channel else list(session.subscriptions):
+        subscription = session.subscriptions.pop(name, None)
+        if subscription is not None:
+            session.push_unsubscribed(subscription, why)
+            await leave(subscription)

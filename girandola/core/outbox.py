@@ -1,0 +1,159 @@
+"""What a session has still to write, its limit, and the flush at the end of the tick.
+
+Messages are encoded already; nothing here knows what they say. Nothing here waits.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Protocol
+
+from girandola.core.ports import Clock, Transport
+from girandola.core.stats import Stats
+
+SLICE = 256
+"""Outboxes flushed in one go; a wider flush lets the loop breathe between slices."""
+
+
+class Owner(Protocol):
+    """Whose outbox it is."""
+
+    def on_outbox_full(self) -> None:
+        """Act on a peer that reads too slowly. Called by the flush, never by ``push``."""
+
+    def on_marked(self) -> None:
+        """Act on what ``mark`` was called for. Called by the flush, before the messages go."""
+
+
+class Outbox:
+    """The messages of one session that wait for the end of the tick.
+
+    ``limit`` is in bytes and counts what the transport has not sent yet, too. Over it the
+    messages are dropped and the owner is told, at the next flush. ``mark`` is for what the
+    broadcast loop notices but may not act on.
+    """
+
+    __slots__ = (
+        "_flusher",
+        "_owner",
+        "_touched",
+        "_transport",
+        "full",
+        "limit",
+        "marked",
+        "messages",
+        "size",
+    )
+
+    def __init__(self, owner: Owner, transport: Transport, flusher: "Flusher", limit: int) -> None:
+        self._owner = owner
+        self._transport = transport
+        self._flusher = flusher
+        self._touched = False
+        self.limit = limit
+        self.messages: list[bytes] | None = None
+        self.size = 0
+        self.full = False
+        self.marked = False
+
+    def push(self, message: bytes) -> None:
+        """Queue a message for the end of this tick."""
+        messages = self.messages
+        if messages is None:
+            if self.full:
+                return
+            self.messages = [message]
+            self.size = len(message)
+            self._touch()
+        else:
+            messages.append(message)
+            self.size += len(message)
+        if self.size > self.limit:
+            self.overflow()
+
+    def mark(self) -> None:
+        """Let the flush at the end of this tick ask the owner what is to be done."""
+        self.marked = True
+        self._touch()
+
+    def _touch(self) -> None:
+        if not self._touched:
+            self._touched = True
+            self._flusher.add(self)
+
+    def overflow(self) -> None:
+        """Drop what waits; the owner is told at the next flush."""
+        self.messages = None
+        self.size = 0
+        self.full = True
+        self._touch()
+
+    def discard(self) -> None:
+        """Drop what waits and take nothing more; the session has ended."""
+        self.messages = None
+        self.size = 0
+        self.full = True
+        self.marked = False
+
+    def flush(self) -> None:
+        """Write what waits, in one go; then forget it."""
+        self._touched = False
+        if self.marked:
+            self.marked = False
+            self._owner.on_marked()
+        messages = self.messages
+        if messages is not None:
+            self.messages = None
+            size, self.size = self.size, 0
+            if size + self._transport.buffered() > self.limit:
+                self.full = True
+            else:
+                stats = self._flusher.stats
+                stats.flushes += 1
+                stats.messages_queued += len(messages)
+                stats.bytes_out += size
+                self._transport.write(messages)
+        if self.full:
+            self._owner.on_outbox_full()
+
+
+class Flusher:
+    """Visits every outbox touched in a tick, at its end.
+
+    A wide flush goes on in slices, one a tick; outboxes touched meanwhile do not queue behind
+    it, so that a channel of ten thousand does not hold up a channel of ten.
+    """
+
+    def __init__(self, clock: Clock, stats: Stats) -> None:
+        self._call_soon: Callable[..., object] = clock.call_soon
+        self._touched: list[Outbox] = []
+        self._wide: deque[Iterator[Outbox]] = deque()
+        self.stats = stats
+
+    def add(self, outbox: Outbox) -> None:
+        """Visit ``outbox`` at the end of this tick. Each stands here at most once."""
+        touched = self._touched
+        if not touched:
+            self._call_soon(self._flush)
+        touched.append(outbox)
+
+    def _flush(self) -> None:
+        touched, self._touched = self._touched, []
+        if len(touched) <= SLICE:
+            for outbox in touched:
+                outbox.flush()
+            return
+        if not self._wide:
+            self._call_soon(self._flush_slice)
+        self._wide.append(iter(touched))
+
+    def _flush_slice(self) -> None:
+        wide = self._wide.popleft()
+        visited = 0
+        for outbox in islice(wide, SLICE):
+            outbox.flush()
+            visited += 1
+        if visited == SLICE:
+            self._wide.append(wide)
+        if self._wide:
+            self._call_soon(self._flush_slice)

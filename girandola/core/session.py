@@ -1,0 +1,584 @@
+"""One client connection: commands in, replies and pushes out; connecting, connected, closed.
+
+The session keeps the order of commands, what is still to be written, and what is due when. What
+the commands do is in ``handlers.py``; how subscriptions begin and end in ``joining.py``. It
+knows commands, not their spelling; what may be done is the policy's word.
+"""
+
+import logging
+from collections import deque
+from enum import Enum
+from math import inf
+from typing import TYPE_CHECKING
+
+from girandola.core import joining
+from girandola.core.duties import NOWHERE
+from girandola.core.grants import ConnectGrant, RefreshGrant
+from girandola.core.handlers import HANDLERS
+from girandola.core.outbox import Outbox
+from girandola.core.ports import Transport
+from girandola.core.subscription import Subscription
+from girandola.errors import (
+    BAD_REQUEST_CLOSE,
+    CONNECTION_CLOSED,
+    CONNECTION_EXPIRED,
+    INAPPROPRIATE_PROTOCOL,
+    INSUFFICIENT_STATE,
+    INTERNAL,
+    NO_PONG,
+    NOT_CONNECTED,
+    SHUTDOWN,
+    SLOW,
+    STALE,
+    SUBSCRIPTION_EXPIRED,
+    UNSUBSCRIBED_EXPIRED,
+    UNSUBSCRIBED_INSUFFICIENT_STATE,
+    Close,
+    Disconnect,
+    Error,
+    Reject,
+    Unencodable,
+    UnsubscribeCode,
+)
+from girandola.model import ClientInfo
+from girandola.protocol import commands as say
+from girandola.protocol.codec import Codec
+
+if TYPE_CHECKING:
+    from girandola.core.node import Node
+
+logger = logging.getLogger(__name__)
+
+REFUSED_CLOSE_DELAY = 5.0
+"""Seconds that a client has to leave by itself after an error reply to connect (modern.md 4.3)."""
+
+NO_HEADERS: dict[str, str] = {}
+
+
+class State(Enum):
+    """Where a session is in its life."""
+
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+    REFUSED = "refused"
+    CLOSED = "closed"
+
+
+class Session:
+    """One client connection. Made by a door; it lives until its transport is gone."""
+
+    __slots__ = (
+        "_backlog",
+        "_connecting",
+        "_deadline",
+        "_expire_at",
+        "_lost",
+        "_ping_at",
+        "_pong_by",
+        "_presence_at",
+        "_together",
+        "_why_closing",
+        "_workers",
+        "client",
+        "codec",
+        "conn_info",
+        "headers",
+        "id",
+        "meta",
+        "node",
+        "outbox",
+        "slot",
+        "state",
+        "subscriptions",
+        "transport",
+        "user",
+    )
+
+    def __init__(
+        self,
+        node: "Node",
+        transport: Transport,
+        codec: Codec,
+        headers: dict[str, str] = NO_HEADERS,
+    ) -> None:
+        options = node.options
+        self.node = node
+        self.transport = transport
+        self.codec = codec
+        self.headers = headers
+        self.client = node.new_id()
+        self.id = ""
+        """A secret id for callers of the API; only where the transport has one."""
+        self.user = ""
+        self.conn_info = b""
+        self.meta = b""
+        self.state = State.CONNECTING
+        self.subscriptions: dict[str, Subscription] = {}
+        self.outbox = Outbox(self, transport, node.flusher, options.queue_max_size)
+        self.slot = NOWHERE
+        self._backlog: deque[list[say.Command]] | None = None
+        self._connecting = False
+        self._workers = 0
+        self._together: list[bytes] | None = None
+        self._lost: list[Subscription] | None = None
+        self._why_closing: Disconnect | None = None
+        self._expire_at = 0
+        self._ping_at = inf
+        self._pong_by = inf
+        self._presence_at = inf
+        self._deadline = node.clock.now() + options.stale_close_delay
+        node.stats.connections_opened += 1
+        self._plan()
+
+    @property
+    def connected(self) -> bool:
+        """Whether the client is authenticated and here."""
+        return self.state is State.CONNECTED
+
+    @property
+    def closed(self) -> bool:
+        """Whether the session has ended."""
+        return self.state is State.CLOSED
+
+    # ── what the policy may see ──────────────────────────────────────────────────────────────
+
+    @property
+    def transport_name(self) -> str:
+        """See ``ports.Peer``."""
+        return self.transport.name
+
+    @property
+    def token_channels(self) -> frozenset[str]:
+        """The channels that the connection token listed and that are still subscribed."""
+        return frozenset(channel for channel, sub in self.subscriptions.items() if sub.from_token)
+
+    def is_subscribed(self, channel: str) -> bool:
+        """See ``ports.Peer``."""
+        subscription = self.subscriptions.get(channel)
+        return subscription is not None and subscription.held is None
+
+    # ── the way in ───────────────────────────────────────────────────────────────────────────
+
+    def receive(self, frame: bytes) -> None:
+        """Carry out the commands of a frame, in order; those of earlier frames come first."""
+        if self.closed:
+            return
+        commands = self.codec.decode(frame)
+        stats = self.node.stats
+        stats.commands += len(commands)
+        stats.bytes_in += len(frame)
+        if len(commands) == 1 and type(commands[0]) is say.Pong:
+            # Not behind commands that wait for an engine: the peer is alive, and that is all.
+            self.receive_pong()
+            return
+        parallel = self._parallel
+        if not self._workers and parallel == 1:
+            self.node.clock.spawn(self._work(commands))
+            return
+        if self._backlog is None:
+            self._backlog = deque()
+        if parallel > 1:
+            self._backlog.extend([command] for command in commands)
+        else:
+            self._backlog.append(commands)
+        while self._backlog and self._workers < parallel:
+            self.node.clock.spawn(self._work(self._backlog.popleft()))
+        if self._backlog:
+            self.transport.pause()
+
+    @property
+    def _parallel(self) -> int:
+        """How many commands may be under way at once."""
+        if self.state is State.CONNECTED and not self.codec.traits.replies_together:
+            return self.node.options.concurrency or 1
+        return 1
+
+    async def _work(self, commands: list[say.Command]) -> None:
+        """Carry out commands, and what waits behind them, until nothing is left."""
+        self._workers += 1
+        try:
+            await self._carry_out(commands)
+            while self._backlog:
+                commands = self._backlog.popleft()
+                if not self._backlog:
+                    self._backlog = None
+                    self.transport.resume()
+                await self._carry_out(commands)
+        finally:
+            self._workers -= 1
+
+    async def _carry_out(self, commands: list[say.Command]) -> None:
+        if not (self.codec.traits.replies_together and len(commands) > 1):
+            for command in commands:
+                if self.closed:
+                    return
+                await self._handle(command)
+            return
+        replies: list[bytes] = []
+        self._together = replies
+        try:
+            for command in commands:
+                await self._handle(command)
+                if self.closed:
+                    return
+        finally:
+            self._together = None
+        self.outbox.push(self.codec.together(replies))
+
+    async def _handle(self, command: say.Command) -> None:
+        """Carry out one command; whatever happens, it is answered or the connection ends."""
+        try:
+            if self.state is not State.CONNECTED and not isinstance(
+                command, say.Connect | say.Malformed
+            ):
+                raise Close(NOT_CONNECTED, f"{_name(command)} came before connect")
+            await HANDLERS[type(command)](self, command)
+        except Reject as reject:
+            self._refuse(command, reject.error, reject.detail)
+        except Close as close:
+            self.close(close.disconnect, f"{_name(command)}: {close.detail}")
+        except Unencodable as error:
+            self.close(INAPPROPRIATE_PROTOCOL, f"{_name(command)}: {error}")
+        except Exception:
+            if not self.closed:
+                logger.exception("client %s: internal error in %s", self.client, _name(command))
+                self._refuse(command, INTERNAL, "see the traceback above")
+
+    def answer(self, command: say.Command, outcome: say.Result | Error) -> None:
+        """Queue the reply to a command. Nothing once the session has ended."""
+        if self.closed:
+            return
+        reply = self.codec.reply(say.Reply(command, outcome))
+        if self._together is not None:
+            self._together.append(reply)
+        else:
+            self.outbox.push(reply)
+
+    def _refuse(self, command: say.Command, error: Error, detail: str) -> None:
+        if self.closed:
+            return
+        self.node.stats.errors += 1
+        self._log(f"{_name(command)} refused: {error.code} {error.message}", detail)
+        if (
+            isinstance(command, say.Connect)
+            and self.state is State.CONNECTING
+            and not self.codec.traits.connect_again
+        ):
+            # A moment for the client to leave by itself.
+            self.state = State.REFUSED
+            self._deadline = self.node.clock.now() + REFUSED_CLOSE_DELAY
+            self._plan()
+        self.answer(command, error)
+
+    def _log(self, what: str, detail: str) -> None:
+        logger.info(
+            "client %s (user %r, %s, %s): %s%s",
+            self.client,
+            self.user,
+            self.transport.name,
+            self.codec.name,
+            what,
+            f": {detail}" if detail else "",
+        )
+
+    # ── connect and refresh, as far as they change the session ───────────────────────────────
+
+    def begin_connect(self) -> bool:
+        """Take the only connect attempt there may be at a time; false when it is one too many."""
+        if self.state is not State.CONNECTING or self._connecting:
+            return False
+        self._connecting = True
+        return True
+
+    def admit(self, grant: ConnectGrant) -> None:
+        """Be who the policy recognised, and be found by the server API."""
+        self.user = grant.user
+        self.conn_info = grant.conn_info
+        self.meta = grant.meta
+        self._expire_at = grant.expire_at
+        self.node.hub.add(self)
+
+    def confirm(self) -> None:
+        """Be connected; the reply follows at once."""
+        if self.closed:
+            return
+        self.state = State.CONNECTED
+        self.headers = NO_HEADERS
+        self.node.stats.connects += 1
+        self._start_duties()
+
+    def end_connect(self) -> None:
+        """End the attempt; what a failed one left behind is undone."""
+        self._connecting = False
+        if self.state is State.CONNECTING:
+            self.node.hub.remove(self)
+            for subscription in list(self.subscriptions.values()):
+                joining.abandon(subscription)
+            self.user = ""
+
+    def prolong(self, grant: RefreshGrant) -> None:
+        """Go on until the time granted."""
+        self._expire_at = grant.expire_at
+        if grant.info is not None:
+            self.conn_info = grant.info
+        if grant.meta is not None:
+            self.meta = grant.meta
+        self._set_deadline()
+
+    def refresh_by_server(self, expired: bool, expire_at: int, info: bytes | None) -> None:
+        """Change when the connection expires (Unix seconds), and tell the client; or end it."""
+        now = int(self.node.clock.time())
+        if expired or (expire_at and expire_at <= now):
+            self.close(CONNECTION_EXPIRED, "by the server API")
+            return
+        self.prolong(RefreshGrant(expire_at=expire_at, info=info))
+        self.push("", say.Refreshing(expires=bool(expire_at), ttl=max(0, expire_at - now)))
+
+    def client_info(self, chan_info: bytes = b"") -> ClientInfo:
+        """Return how others see the client."""
+        return ClientInfo(self.user, self.client, self.conn_info, chan_info)
+
+    def info_in(self, subscription: Subscription) -> ClientInfo:
+        """Return how others see the client in a channel."""
+        return subscription.info or self.client_info()
+
+    # ── the way out ──────────────────────────────────────────────────────────────────────────
+
+    def push(self, channel: str, push: say.Push) -> None:
+        """Queue a push of our own making (broadcasts are encoded by the hub)."""
+        try:
+            data = self.codec.push(channel, push)
+        except Unencodable:
+            self.mark_closing(INAPPROPRIATE_PROTOCOL)
+            return
+        if data:
+            self.outbox.push(data)
+
+    def push_unsubscribed(self, subscription: Subscription, why: UnsubscribeCode) -> None:
+        """Tell the client that a subscription ended, if it ever heard that it began."""
+        if subscription.held is None or subscription.lost:
+            self.push(subscription.channel, say.Unsubscribed(why))
+
+    # ── marks, made by the broadcast loop and acted on by the flush ──────────────────────────
+
+    def mark_lost(self, subscription: Subscription) -> None:
+        """Note that a subscription missed a publication."""
+        if self._lost is None:
+            self._lost = []
+        self._lost.append(subscription)
+        self.outbox.mark()
+
+    def mark_closing(self, why: Disconnect) -> None:
+        """Note that the session must end."""
+        self._why_closing = why
+        self.outbox.mark()
+
+    def on_marked(self) -> None:
+        """Act on the marks. See ``outbox.Owner``."""
+        if self._why_closing is not None:
+            self.close(self._why_closing, "delivery")
+            return
+        lost, self._lost = self._lost or [], None
+        for subscription in lost:
+            if joining.is_current(subscription):
+                self._end_lost(subscription)
+
+    def on_outbox_full(self) -> None:
+        """Close a peer that reads too slowly. See ``outbox.Owner``."""
+        self.close(SLOW, f"over {self.outbox.limit} bytes are waiting")
+
+    def _end_lost(self, subscription: Subscription) -> None:
+        detail = f"missed a publication in {subscription.channel!r} after {subscription.offset}"
+        if subscription.server_side or self.codec.traits.on_gap == "disconnect":
+            self.close(INSUFFICIENT_STATE, detail)
+            return
+        self._log("unsubscribed", detail)
+        self._drop(subscription, UNSUBSCRIBED_INSUFFICIENT_STATE)
+
+    def _drop(self, subscription: Subscription, why: UnsubscribeCode) -> None:
+        self.push_unsubscribed(subscription, why)
+        joining.abandon(subscription)
+
+    # ── time ─────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def app_pings(self) -> bool:
+        """Whether pings are messages of the protocol, rather than the transport's own."""
+        return self.codec.traits.pings_from == "server" and self.node.options.ping_interval > 0
+
+    def _start_duties(self) -> None:
+        interval = self.node.options.ping_interval
+        now = self.node.clock.now()
+        if interval > 0:
+            # Spread, so that those who came back together are not pinged together for ever.
+            first = interval * (0.5 + 0.5 * self.node.random()) if self.app_pings else interval
+            self._ping_at = now + first
+        self._set_deadline()
+        self.plan_presence()
+
+    def _set_deadline(self) -> None:
+        """Plan the end of the connection, or none."""
+        if not self._expire_at:
+            self._deadline = inf
+        else:
+            left = self._expire_at - self.node.clock.time()
+            grace = 0.0 if self.transport.one_way else self.node.options.expired_close_delay
+            self._deadline = self.node.clock.now() + max(0.0, left + grace)
+        self._plan()
+
+    def plan_presence(self) -> None:
+        """Look after subscriptions from now on, once there are any."""
+        if self._presence_at != inf or not self.subscriptions or not self.connected:
+            return
+        interval = self.node.options.presence_update_interval
+        self._presence_at = self.node.clock.now() + interval * (0.5 + 0.5 * self.node.random())
+        self._plan()
+
+    def _plan(self) -> None:
+        self.node.wheel.place(self, self._next_duty())
+
+    def _next_duty(self) -> float:
+        return min(self._deadline, self._ping_at, self._pong_by, self._presence_at)
+
+    def on_duty(self, now: float) -> float:
+        """Do what is due. See ``duties.Debtor``."""
+        if self.closed:
+            return inf
+        if self._deadline <= now:
+            self._end_overdue()
+            return inf
+        if self._pong_by <= now and not self._pong_came_late():
+            return inf
+        if self._ping_at <= now:
+            self._send_ping(now)
+        if self._presence_at <= now:
+            self._presence_at = inf
+            if self.subscriptions:
+                self._presence_at = now + self.node.options.presence_update_interval
+                self._look_after_subscriptions()
+        return inf if self.closed else self._next_duty()
+
+    def _end_overdue(self) -> None:
+        if self.state is State.REFUSED:
+            self._end(CONNECTION_CLOSED)
+            self.transport.abort()
+            return
+        why = CONNECTION_EXPIRED if self.state is State.CONNECTED else STALE
+        self.close(why, "timer")
+
+    def _pong_came_late(self) -> bool:
+        """End a connection whose peer does not answer; true if it may still be our own fault."""
+        if self._backlog:
+            # We are the ones who do not read.
+            self._pong_by = self.node.clock.now() + 1.0
+            return True
+        if self.app_pings:
+            self.close(NO_PONG, "timer")
+        else:
+            self._log("dropped", "the transport's ping was not answered")
+            self._end(NO_PONG)
+            self.transport.abort()
+        return False
+
+    def _send_ping(self, now: float) -> None:
+        options = self.node.options
+        interval = options.ping_interval
+        self._ping_at = now + interval
+        if self.app_pings:
+            self.outbox.push(self.codec.ping)
+            if options.pong_timeout > 0 and not self.transport.one_way:
+                self._pong_by = now + options.pong_timeout
+        else:
+            self.transport.ping()
+            # A ninth of the interval, as servers of 2018 had it (classic.md 4.1).
+            self._pong_by = now + interval / 9
+
+    def _look_after_subscriptions(self) -> None:
+        """Re-assert presence, end what has expired, check positions."""
+        now = self.node.clock.time()
+        grace = self.node.options.expired_sub_close_delay
+        for subscription in list(self.subscriptions.values()):
+            if subscription.held is not None:
+                continue
+            if subscription.expire_at and subscription.expire_at + grace <= now:
+                if subscription.server_side:
+                    self.close(SUBSCRIPTION_EXPIRED, subscription.channel)
+                    return
+                self._drop(subscription, UNSUBSCRIBED_EXPIRED)
+            elif subscription.presence or subscription.positioned:
+                self.node.clock.spawn(self._look_after(subscription))
+
+    async def _look_after(self, subscription: Subscription) -> None:
+        channel = subscription.channel
+        if subscription.presence:
+            await self.node.add_presence(channel, self.client, self.info_in(subscription))
+            if not joining.is_current(subscription):
+                await self.node.remove_presence(channel, self.client)
+                return
+        if not subscription.positioned or self.codec.traits.on_gap == "nothing":
+            return
+        if subscription.checked_offset != subscription.offset:
+            # Publications came since the last look, each checked for a gap.
+            subscription.checked_offset = subscription.offset
+            return
+        before = subscription.offset
+        page = await self.node.read_history(channel, limit=0, meta_ttl=subscription.meta_ttl)
+        if not joining.is_current(subscription) or subscription.offset != before:
+            return
+        if (page.top.offset, page.top.epoch) != (before, subscription.epoch):
+            self._end_lost(subscription)
+
+    def receive_pong(self) -> None:
+        """Take note of the answer to our ping; one that nobody asked for is a breach."""
+        if self._pong_by == inf or not self.app_pings:
+            self.close(BAD_REQUEST_CLOSE, "a pong without a ping")
+            return
+        self._pong_by = inf
+
+    def receive_transport_pong(self) -> None:
+        """Take note of an answer to the transport's own ping."""
+        self._pong_by = inf
+
+    # ── the end ──────────────────────────────────────────────────────────────────────────────
+
+    def close(self, why: Disconnect, detail: str = "") -> None:
+        """End the connection and tell the client why. Harmless when it has ended.
+
+        What is queued goes out first, unless the client is too slow for it.
+        """
+        if self.closed:
+            return
+        if why.code != SLOW.code:
+            self.outbox.flush()
+        if self.closed:
+            return  # the flush itself found a reason
+        if why.code != SHUTDOWN.code:
+            self._log(f"closing: {why.code} {why.reason}", detail)
+        self._end(why)
+        self.transport.close(why)
+
+    def on_transport_closed(self) -> None:
+        """End the session: its peer is gone."""
+        self._end(CONNECTION_CLOSED)
+
+    def _end(self, why: Disconnect) -> None:
+        """Leave everything; what takes time goes on behind our back."""
+        if self.closed:
+            return
+        self.state = State.CLOSED
+        node = self.node
+        node.wheel.remove(self)
+        node.hub.remove(self)
+        self._backlog = None
+        self._lost = None
+        self.outbox.discard()
+        node.stats.connections_closed += 1
+        if why.code != CONNECTION_CLOSED.code:
+            node.stats.disconnects += 1
+        for subscription in list(self.subscriptions.values()):
+            joining.abandon(subscription)
+        node.on_session_closed()
+
+
+def _name(command: say.Command) -> str:
+    return type(command).__name__.lower()
