@@ -227,11 +227,14 @@ class Node:
     async def silence(self, subscription: Subscription) -> None:
         """Unsubscribe the node if ``subscription`` was the last one of its channel."""
         channel = subscription.channel
-        while channel in self._heard and not self.hub.has_subscribers(channel):
+        while not self.hub.has_subscribers(channel):
             change = self._changing.get(channel)
             if change is not None:
+                # Maybe a subscribe whose subscriber has gone meanwhile: it must be undone.
                 await change
                 continue
+            if channel not in self._heard:
+                return
             change = self._changing[channel] = self.clock.waiter()
             self._heard.discard(channel)
             try:
