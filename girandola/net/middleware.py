@@ -1,0 +1,149 @@
+"""Who may come in at all: origins of browsers, and how many connections.
+
+Knows requests and numbers; not what is behind the doors it guards.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+
+from girandola.net.http import Request, Response
+
+# Longer than any host name makes it; bounds the time that matching takes.
+MAX_ORIGIN_LENGTH = 512
+
+
+class OriginCheck:
+    r"""Whether a browser's page may talk to us, by patterns of origins (modern.md section 3.1).
+
+    Patterns are globs, in any case: ``*`` is any text, ``?`` one character, ``[a-z]`` and
+    ``[!a-z]`` one of a set or of its rest, ``{a,b}`` one of these, ``\`` takes the meaning off
+    the next character. ``*`` alone allows everything, no pattern at all refuses every origin.
+    """
+
+    def __init__(self, patterns: Sequence[str]) -> None:
+        """Prepare. Raises ``ValueError`` that names a pattern with a bracket left open."""
+        self._everything = "*" in patterns
+        self._patterns = tuple(_compile_glob(pattern) for pattern in patterns)
+
+    def allows(self, origin: str | None) -> bool:
+        """Tell whether a request with this Origin header is welcome; without one it always is."""
+        if origin is None or self._everything:
+            return True
+        if len(origin) > MAX_ORIGIN_LENGTH:
+            return False
+        origin = origin.lower()
+        return any(pattern.fullmatch(origin) for pattern in self._patterns)
+
+    def allows_request(self, request: Request) -> bool:
+        """Tell whether the request's Origin header, if any, is welcome."""
+        return self.allows(request.headers.get("origin"))
+
+
+def _compile_glob(pattern: str) -> re.Pattern[str]:
+    text = re.sub(r"\*+", "*", pattern.lower())
+    parts: list[str] = []
+    depth = position = 0
+    while position < len(text):
+        character = text[position]
+        position += 1
+        if character == "[":
+            end = text.find("]", position + 1)
+            if end < 0:
+                raise ValueError(f"origin pattern {pattern!r}: [ without ]")
+            parts.append(_character_set(text[position:end]))
+            position = end + 1
+        elif character == "\\" and position < len(text):
+            parts.append(re.escape(text[position]))
+            position += 1
+        elif character == "{":
+            depth += 1
+            parts.append("(?:")
+        elif character == "}" and depth:
+            depth -= 1
+            parts.append(")")
+        elif character == "," and depth:
+            parts.append("|")
+        else:
+            parts.append({"*": ".*", "?": "."}.get(character) or re.escape(character))
+    if depth:
+        raise ValueError(f"origin pattern {pattern!r}: {{ without }}")
+    try:
+        return re.compile("".join(parts), re.DOTALL)
+    except re.error as error:
+        raise ValueError(f"origin pattern {pattern!r}: {error.msg}") from None
+
+
+def _character_set(content: str) -> str:
+    negated = content[0] in "!^"
+    escaped = re.sub(r"([\\^\[&~|])", r"\\\1", content[1:] if negated else content)
+    return f"[{'^' if negated else ''}{escaped}]"
+
+
+def cors_headers(request: Request, origins: OriginCheck) -> tuple[tuple[str, str], ...]:
+    """Return what lets a page of an allowed origin read the answer; nothing for others.
+
+    A request from an origin that is not allowed is answered all the same: it is the browser that
+    keeps the answer from the page (modern.md section 3.1).
+    """
+    origin = request.headers.get("origin")
+    if origin is None or not origins.allows(origin):
+        return ()
+    headers = [
+        ("Access-Control-Allow-Origin", origin),
+        ("Access-Control-Allow-Credentials", "true"),
+        ("Vary", "Origin"),
+    ]
+    wanted = request.headers.get("access-control-request-headers")
+    if wanted:
+        headers.append(("Access-Control-Allow-Headers", wanted))
+    return tuple(headers)
+
+
+def preflight_response(
+    request: Request, origins: OriginCheck, methods: str = "POST, OPTIONS"
+) -> Response:
+    """Return the answer to an OPTIONS by which a browser asks before the real request."""
+    headers = (
+        *cors_headers(request, origins),
+        ("Access-Control-Max-Age", "300"),
+        ("Access-Control-Allow-Methods", methods),
+    )
+    return Response(204, headers=headers)
+
+
+class ConnectionLimit:
+    """How many connections there may be, and how many new ones a second. 0: any number.
+
+    After a quiet second, ``rate`` connections may come at once; then ``rate`` each second.
+    """
+
+    def __init__(self, limit: int, rate: int, now: Callable[[], float]) -> None:
+        """Prepare; ``now`` gives seconds that never go back."""
+        self._limit = limit
+        self._rate = rate
+        self._now = now
+        self._open = 0
+        self._tokens = float(rate)
+        self._filled_at = now()
+
+    def acquire(self) -> bool:
+        """Count a connection in, or tell that it may not come (answer it with 503)."""
+        if self._limit and self._open >= self._limit:
+            return False
+        if self._rate and not self._take_token():
+            return False
+        self._open += 1
+        return True
+
+    def release(self) -> None:
+        """Count a connection out: once for each ``acquire`` that was granted."""
+        self._open -= 1
+
+    def _take_token(self) -> bool:
+        now = self._now()
+        grown = self._tokens + (now - self._filled_at) * self._rate
+        self._tokens, self._filled_at = min(float(self._rate), grown), now
+        if self._tokens < 1.0:
+            return False
+        self._tokens -= 1.0
+        return True

@@ -1,0 +1,65 @@
+"""Path to route. Knows paths and methods; not what the handlers do.
+
+``Route`` and ``WebSocketRoute`` stand in ``http.py``, which obeys them; import them from here.
+"""
+
+from girandola.net.http import Request, Response, Route, WebSocketRoute, plain_response
+
+__all__ = ["Route", "Router", "WebSocketRoute"]
+
+
+class Router:
+    """A table of exact paths and of prefixes. ``find`` is what the server asks.
+
+    An exact path wins over a prefix, a long prefix over a short one. Adding a path or a prefix
+    twice raises ``ValueError``.
+    """
+
+    def __init__(self) -> None:
+        self._exact: dict[str, Route | WebSocketRoute | Response] = {}
+        # Longest first.
+        self._prefixes: list[tuple[str, Route | WebSocketRoute]] = []
+
+    def add(self, path: str, route: Route | WebSocketRoute) -> None:
+        """Lead exactly ``path`` (percent-decoded) to ``route``."""
+        self._add_exact(path, route)
+
+    def add_prefix(self, prefix: str, route: Route | WebSocketRoute) -> None:
+        """Lead ``prefix`` and everything below it to ``route``; ``prefix`` ends with a slash."""
+        if not prefix.endswith("/"):
+            raise ValueError(f"prefix {prefix!r}: expected a slash at its end")
+        if any(known == prefix for known, _ in self._prefixes):
+            raise ValueError(f"prefix {prefix!r} is taken")
+        self._prefixes.append((prefix, route))
+        self._prefixes.sort(key=lambda entry: len(entry[0]), reverse=True)
+
+    def redirect(self, path: str, location: str) -> None:
+        """Answer ``path`` with a 301 to ``location``."""
+        self._add_exact(path, plain_response(301, (("Location", location),)))
+
+    def find(self, request: Request) -> Route | WebSocketRoute | Response:
+        """Return what a request leads to: a route that takes its method, or 301, 404 or 405."""
+        path, method = request.path, request.method
+        target = self._exact.get(path)
+        if target is None:
+            target = next(
+                (route for prefix, route in self._prefixes if path.startswith(prefix)), None
+            )
+            if target is None:
+                return plain_response(404)
+        if not isinstance(target, Route) or not target.methods or method in target.methods:
+            return target
+        if method == "HEAD" and "GET" in target.methods:
+            return target
+        return plain_response(405, (("Allow", ", ".join(_allowed(target.methods))),))
+
+    def _add_exact(self, path: str, target: Route | WebSocketRoute | Response) -> None:
+        if not path.startswith("/"):
+            raise ValueError(f"path {path!r}: expected a slash at its beginning")
+        if path in self._exact:
+            raise ValueError(f"path {path!r} is taken")
+        self._exact[path] = target
+
+
+def _allowed(methods: tuple[str, ...]) -> tuple[str, ...]:
+    return (*methods, "HEAD") if "GET" in methods and "HEAD" not in methods else methods

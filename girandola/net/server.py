@@ -1,0 +1,156 @@
+"""Listening sockets, and the open connections behind them until the last one is gone.
+
+Knows addresses and connections; not what they are for.
+"""
+
+import asyncio
+import errno
+import logging
+import socket
+
+from girandola.core.ports import Clock, Waiter
+from girandola.net.http import Connections, HttpLimits
+from girandola.net.router import Router
+
+logger = logging.getLogger(__name__)
+
+BACKLOG = 2048
+
+# An address of a machine without this kind of network; another address of the host may do.
+_NOT_HERE = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
+
+
+class Server:
+    """HTTP and WebSocket on any number of addresses.
+
+    In the order of a day: ``start`` (for each address), ``stop_accepting``, ``close_idle``,
+    ``drain``.
+    """
+
+    def __init__(self, router: Router, *, clock: Clock, limits: HttpLimits | None = None) -> None:
+        """Prepare. ``clock`` must be that of the running loop for ``start`` and ``drain``."""
+        self._clock = clock
+        self._connections = Connections(router.find, clock, limits)
+        self._listeners: list[asyncio.AbstractServer] = []
+
+    @property
+    def open_http(self) -> int:
+        """How many HTTP connections are open, idle ones included."""
+        return len(self._connections.http)
+
+    @property
+    def open_websockets(self) -> int:
+        """How many WebSockets are open."""
+        return len(self._connections.websockets)
+
+    async def start(self, host: str, port: int) -> list[tuple[str, int]]:
+        """Accept connections at all addresses of ``host`` and return these, with their port.
+
+        An empty host means all interfaces, IPv4 and IPv6 as far as there are; port 0 a free one,
+        the same for all. Raises ``OSError`` that names the address when it cannot be had.
+        """
+        sockets = await _bind(host, port)
+        loop = asyncio.get_running_loop()
+        for listening in sockets:
+            listener = await loop.create_server(
+                self._connections.make, sock=listening, backlog=BACKLOG
+            )
+            self._listeners.append(listener)
+        return [listening.getsockname()[:2] for listening in sockets]
+
+    async def stop_accepting(self) -> None:
+        """Close the listening sockets. Open connections go on; HTTP ones end with their answer."""
+        self._connections.draining = True
+        listeners, self._listeners = self._listeners, []
+        for listener in listeners:
+            listener.close()
+        # Not wait_closed: since Python 3.12 it waits for the connections, too. One turn of the
+        # loop is what closing the sockets takes.
+        await asyncio.sleep(0)
+
+    def close_idle(self) -> None:
+        """Close the HTTP connections that wait for no answer."""
+        for connection in list(self._connections.http):
+            connection.close_if_idle()
+
+    async def drain(self, timeout: float) -> int:  # noqa: ASYNC109  what is left then is cut off
+        """Wait until all connections are gone, at most so many seconds, and cut off the rest.
+
+        WebSockets are the doors' to close. Returns how many connections were cut off.
+        """
+        if await self._wait_until_empty(timeout):
+            return 0
+        left = self.open_http + self.open_websockets
+        for http in list(self._connections.http):
+            http.abort()
+        for websocket in list(self._connections.websockets):
+            websocket.abort()
+        await self._wait_until_empty(1.0)
+        logger.info("cut off %d connections that did not end in time", left)
+        return left
+
+    async def _wait_until_empty(self, seconds: float) -> bool:
+        if not self.open_http and not self.open_websockets:
+            return True
+        waiter = self._clock.waiter()
+        timer = self._clock.call_later(seconds, _finish, waiter, False)
+        self._connections.on_empty = lambda: _finish(waiter, True)
+        try:
+            return bool(await waiter)
+        finally:
+            timer.cancel()
+            self._connections.on_empty = None
+
+
+def _finish(waiter: Waiter[bool], value: bool) -> None:
+    if not waiter.done():
+        waiter.set_result(value)
+
+
+# ── addresses ────────────────────────────────────────────────────────────────────────────────
+
+
+async def _bind(host: str, port: int) -> list[socket.socket]:
+    """Return a bound socket for each address of ``host`` that this machine has."""
+    where = f"{host or 'all interfaces'}, port {port}"
+    try:
+        infos = await asyncio.get_running_loop().getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    except OSError as error:
+        raise OSError(error.errno, f"cannot listen on {where}: {error.strerror}") from None
+    sockets: list[socket.socket] = []
+    missing: OSError | None = None
+    for family, _, _, _, address in dict.fromkeys(infos):
+        if not port and sockets:
+            address = (address[0], sockets[0].getsockname()[1], *address[2:])
+        try:
+            sockets.append(_bind_one(family, address))
+        except OSError as error:
+            if error.errno in _NOT_HERE:
+                missing = error
+                continue
+            for bound in sockets:
+                bound.close()
+            raise OSError(error.errno, f"cannot listen on {where}: {error.strerror}") from None
+    if not sockets:
+        reason = missing.strerror if missing is not None else "it has no address"
+        number = missing.errno if missing is not None else errno.EADDRNOTAVAIL
+        raise OSError(number, f"cannot listen on {where}: {reason}")
+    return sockets
+
+
+def _bind_one(family: int, address: tuple[object, ...]) -> socket.socket:
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setblocking(False)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            # IPv4 has a socket of its own.
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        bound.bind(address)
+        bound.listen(BACKLOG)
+    except BaseException:
+        bound.close()
+        raise
+    return bound
