@@ -1,0 +1,101 @@
+// npm centrifuge 5.8.0: today's protocol over WebSocket, JSON.
+import { Centrifuge, UnauthorizedError } from 'centrifuge-5.8';
+import WebSocket from 'ws-8';
+
+import { ask, drive, tell } from './driver.mjs';
+
+const clients = new Map();
+
+const personOf = (info) => info && {
+  user: info.user, id: info.client, conn_info: info.connInfo ?? null, chan_info: info.chanInfo ?? null,
+};
+const publicationOf = (ctx) => ({
+  data: ctx.data, offset: ctx.offset ?? 0, info: personOf(ctx.info) ?? null, tags: ctx.tags ?? null,
+});
+const errorOf = (ctx) => ({ type: ctx.type, code: ctx.error.code, message: ctx.error.message });
+const subscribedOf = (ctx) => ({
+  was_recovering: ctx.wasRecovering, recovered: ctx.recovered, recoverable: ctx.recoverable,
+  positioned: ctx.positioned, data: ctx.data ?? null,
+});
+
+async function fetchToken(client, what, detail) {
+  const token = await ask(client, what, detail);
+  if (token === null) throw new UnauthorizedError('refused');
+  return token;
+}
+
+function open({ client, url, token, data, delay }) {
+  const centrifuge = new Centrifuge(url, {
+    websocket: WebSocket,
+    token: token ?? '',
+    getToken: () => fetchToken(client, 'token', {}),
+    data: data ?? null,
+    minReconnectDelay: delay,
+    maxReconnectDelay: delay * 4,
+  });
+  centrifuge.on('connecting', (ctx) => tell(client, 'connecting', { code: ctx.code, reason: ctx.reason }));
+  centrifuge.on('connected', (ctx) => tell(client, 'connected', { id: ctx.client, data: ctx.data ?? null }));
+  centrifuge.on('disconnected', (ctx) => tell(client, 'disconnected', { code: ctx.code, reason: ctx.reason }));
+  centrifuge.on('error', (ctx) => tell(client, 'error', errorOf(ctx)));
+  centrifuge.on('message', (ctx) => tell(client, 'message', { data: ctx.data }));
+  for (const event of ['subscribing', 'unsubscribed']) {
+    centrifuge.on(event, (ctx) => tell(client, `server_${event}`, { channel: ctx.channel }));
+  }
+  centrifuge.on('subscribed', (ctx) => {
+    tell(client, 'server_subscribed', { channel: ctx.channel, ...subscribedOf(ctx) });
+  });
+  centrifuge.on('publication', (ctx) => {
+    tell(client, 'server_publication', { channel: ctx.channel, ...publicationOf(ctx) });
+  });
+  for (const event of ['join', 'leave']) {
+    centrifuge.on(event, (ctx) => {
+      tell(client, `server_${event}`, { channel: ctx.channel, ...personOf(ctx.info) });
+    });
+  }
+  clients.set(client, centrifuge);
+  centrifuge.connect();
+}
+
+function subscribe({ client, channel, options, token, ask_token: askToken }) {
+  const settings = { ...options, minResubscribeDelay: 50, maxResubscribeDelay: 200 };
+  if (token) settings.token = token;
+  if (askToken) settings.getToken = () => fetchToken(client, 'subscription_token', { channel });
+  const subscription = clients.get(client).newSubscription(channel, settings);
+  const on = (event, detail) => {
+    subscription.on(event, (ctx) => tell(client, event, { channel, ...detail(ctx) }));
+  };
+  on('subscribing', (ctx) => ({ code: ctx.code, reason: ctx.reason }));
+  on('subscribed', subscribedOf);
+  on('unsubscribed', (ctx) => ({ code: ctx.code, reason: ctx.reason }));
+  on('publication', publicationOf);
+  on('join', (ctx) => personOf(ctx.info));
+  on('leave', (ctx) => personOf(ctx.info));
+  subscription.on('error', (ctx) => tell(client, 'subscription_error', { channel, ...errorOf(ctx) }));
+  subscription.subscribe();
+}
+
+drive({
+  open,
+  subscribe,
+  publish: async ({ client, channel, data }) => {
+    await clients.get(client).publish(channel, data);
+  },
+  presence: async ({ client, channel }) => {
+    const { clients: present } = await clients.get(client).presence(channel);
+    return Object.values(present).map(personOf);
+  },
+  presence_stats: async ({ client, channel }) => {
+    const stats = await clients.get(client).presenceStats(channel);
+    return { clients: stats.numClients, users: stats.numUsers };
+  },
+  history: async ({ client, channel, limit }) => {
+    const { publications, offset } = await clients.get(client).history(channel, { limit });
+    return { offset, publications: publications.map(publicationOf) };
+  },
+  unsubscribe: ({ client, channel }) => {
+    const subscription = clients.get(client).getSubscription(channel);
+    subscription.unsubscribe();
+    clients.get(client).removeSubscription(subscription);
+  },
+  close: ({ client }) => clients.get(client).disconnect(),
+});
