@@ -126,6 +126,12 @@ class ConnectionLimit:
         self._tokens = float(rate)
         self._filled_at = now()
 
+    def change(self, limit: int, rate: int) -> None:
+        """Go by other numbers from now on; the open connections stay counted."""
+        self._limit = limit
+        self._rate = rate
+        self._tokens = min(self._tokens, float(rate)) if rate else 0.0
+
     def acquire(self) -> bool:
         """Count a connection in, or tell that it may not come (answer it with 503)."""
         if self._limit and self._open >= self._limit:

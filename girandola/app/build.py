@@ -1,0 +1,144 @@
+"""Configuration into objects: the only place where all of them meet. Reads top to bottom.
+
+It decides nothing about messages. What may change while running is changed by ``reconfigure``.
+"""
+
+from girandola import __version__
+from girandola.api.door import ApiDoor
+from girandola.api.methods import Methods
+from girandola.auth.jwks import KeySets
+from girandola.auth.jwt import Verifier
+from girandola.channels import Channels
+from girandola.config.schema import Config
+from girandola.core.node import Node
+from girandola.core.ports import Clock
+from girandola.engines.memory.broker import MemoryBroker
+from girandola.engines.memory.presence import MemoryPresence
+from girandola.net.middleware import ConnectionLimit, OriginCheck
+from girandola.net.router import Route, Router, WebSocketRoute
+from girandola.options import TokenOptions
+from girandola.policy.policy import ConfiguredPolicy
+from girandola.policy.rules import Rules
+from girandola.transports.websocket import WebSocketDoor
+
+VERSION = f"{__version__} girandola"
+"""What today's clients are told (modern.md section 4.2)."""
+
+
+class Application:
+    """All objects of one server. Make it inside the running loop.
+
+    Raises:
+        ValueError: an option that only its user can check (a key, a key set's URL) is wrong; the
+            text begins with its name.
+    """
+
+    def __init__(self, config: Config, clock: Clock) -> None:
+        self._clock = clock
+        self._key_sets = KeySets(now=clock.now)
+        rules = self._rules(config)
+        self._policy = ConfiguredPolicy(
+            rules.channels,
+            rules.client,
+            rules.classic,
+            rules.rpc_ping,
+            connection_tokens=rules.connection_tokens,
+            subscription_tokens=rules.subscription_tokens,
+            time=clock.time,
+        )
+        self.node = Node(
+            clock=clock,
+            broker=MemoryBroker(clock),
+            presence=MemoryPresence(),
+            policy=self._policy,
+            options=config.client,
+            name=config.node.name,
+            version=VERSION,
+        )
+        self._door = WebSocketDoor(
+            self.node,
+            OriginCheck(config.client.allowed_origins),
+            ConnectionLimit(
+                config.client.connection_limit, config.client.connection_rate_limit, clock.now
+            ),
+            _kept_headers(config),
+        )
+        methods = Methods(self.node, lambda: self._policy.rules.channels)
+        self._api = ApiDoor(methods, config.http_api, config.classic)
+        self.router = self._route(config)
+
+    def reconfigure(self, config: Config) -> None:
+        """Go by another configuration from now on, as far as a running server can.
+
+        Existing subscriptions stay as they are. Raises ``ValueError`` like the constructor, and
+        then goes on by the old configuration.
+        """
+        rules = self._rules(config)
+        self._policy.rules = rules
+        self.node.options = config.client
+        self._door.origins = OriginCheck(config.client.allowed_origins)
+        self._door.limit.change(config.client.connection_limit, config.client.connection_rate_limit)
+        self._door.kept_headers = _kept_headers(config)
+        self._api.configure(config.http_api, config.classic)
+
+    async def close(self) -> None:
+        """Tell every client that the server stops, and let go of what is open elsewhere."""
+        self._api.close()
+        await self.node.shutdown()
+        await self._key_sets.close()
+
+    def _rules(self, config: Config) -> Rules:
+        client = config.client
+        separate = client.subscription_token.enabled
+        return Rules(
+            channels=Channels(config.channel),
+            client=client,
+            classic=config.classic,
+            rpc_ping=config.rpc.ping,
+            connection_tokens=self._verifier(config, client.token, "client.token"),
+            subscription_tokens=self._verifier(
+                config,
+                client.subscription_token if separate else client.token,
+                "client.subscription_token" if separate else "client.token",
+            ),
+            time=self._clock.time,
+        )
+
+    def _verifier(self, config: Config, options: TokenOptions, section: str) -> Verifier:
+        try:
+            return Verifier(
+                options,
+                time=self._clock.time,
+                jwks=self._key_sets,
+                skip_signature=config.client.insecure_skip_token_signature_verify,
+            )
+        except ValueError as error:
+            raise ValueError(f"{section}.{error}") from None
+
+    def _route(self, config: Config) -> Router:
+        """Lead paths to doors."""
+        router = Router()
+        websocket = config.websocket
+        if not websocket.disabled:
+            router.add(
+                websocket.handler_prefix,
+                WebSocketRoute(
+                    self._door.accept,
+                    max_message_size=websocket.message_size_limit,
+                    write_timeout=websocket.write_timeout,
+                    subprotocols=("centrifuge-json",),
+                ),
+            )
+        if not config.http_api.disabled:
+            prefix = config.http_api.handler_prefix.rstrip("/")
+            route = Route(self._api.handle, max_body=config.http_api.max_body_size)
+            if prefix:
+                router.add(prefix, route)
+            router.add_prefix(prefix + "/", route)
+        return router
+
+
+def _kept_headers(config: Config) -> frozenset[str]:
+    """Return the names of the request headers that the policy reads."""
+    header = config.client.user_id_http_header.lower()
+    return frozenset([header]) if header else frozenset()

@@ -1,0 +1,196 @@
+"""The life of a server process: start, serve, reload, drain, stop.
+
+Knows signals, files of the process and exit codes; what is served was built in ``build.py``.
+"""
+
+import asyncio
+import gc
+import logging
+import os
+import platform
+import signal
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+from msgspec import structs
+
+from girandola import __version__
+from girandola.app.build import Application
+from girandola.app.clock import LoopClock
+from girandola.config.load import Loaded, Sources, reload_differences
+from girandola.config.problems import ConfigError, Problem
+from girandola.config.schema import Config
+from girandola.net.server import Server
+from girandola.observe import logging as log_lines
+
+logger = logging.getLogger(__name__)
+
+
+def run(loaded: Loaded, sources: Sources) -> int:
+    """Serve until told to stop; return the exit code.
+
+    ``sources`` is where ``loaded`` came from; SIGHUP reads it again.
+    """
+    config = loaded.config
+    try:
+        log_lines.configure(config.log.level, config.log.file)
+    except OSError as error:
+        return _refuse_to_start(f"log.file: cannot open {config.log.file!r}: {error.strerror}")
+    for warning in loaded.warnings:
+        logger.warning("%s", warning)
+    try:
+        with (
+            _PidFile(config.pid_file),
+            asyncio.Runner(loop_factory=_loop_factory()) as runner,
+        ):
+            return runner.run(_serve(loaded, sources))
+    except OSError as error:
+        return _refuse_to_start(str(error))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return uvloop's, where it is installed."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
+async def _serve(loaded: Loaded, sources: Sources) -> int:
+    config = _named(loaded.config)
+    clock = LoopClock()
+    try:
+        application = Application(config, clock)
+    except ValueError as error:
+        return _refuse_to_start(str(error))
+    server = Server(application.router, clock=clock)
+    stopping: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    process = _Process(application, loaded, sources)
+    process.listen_to_signals(stopping)
+    try:
+        addresses = await server.start(config.http_server.address, config.http_server.port)
+    except OSError as error:
+        await application.close()
+        return _refuse_to_start(error.strerror or str(error))
+    _say_hello(loaded, addresses)
+    # What is built by now lives as long as the process; collections need not look at it again.
+    gc.collect()
+    gc.freeze()
+    logger.info("stopping: %s", await stopping)
+    return await _stop(application, server, process.config.shutdown.timeout)
+
+
+async def _stop(application: Application, server: Server, timeout: float) -> int:  # noqa: ASYNC109
+    """Close everything in order within ``timeout`` seconds, and cut off what does not end."""
+    await server.stop_accepting()
+    server.close_idle()
+    try:
+        await asyncio.wait_for(application.close(), timeout)
+    except TimeoutError:
+        logger.warning("sessions did not end within %gs", timeout)
+        await server.drain(0.0)
+        return 1
+    cut_off = await server.drain(timeout)
+    logger.info("stopped")
+    return 1 if cut_off else 0
+
+
+class _Process:
+    """What happens to the running process from outside."""
+
+    def __init__(self, application: Application, loaded: Loaded, sources: Sources) -> None:
+        self._application = application
+        self._sources = sources
+        self.config = loaded.config
+
+    def listen_to_signals(self, stopping: "asyncio.Future[str]") -> None:
+        """Stop at SIGINT and SIGTERM, reload at SIGHUP."""
+        loop = asyncio.get_running_loop()
+
+        def stop(name: str) -> None:
+            if not stopping.done():
+                stopping.set_result(name)
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop, f"received {number.name}")
+        loop.add_signal_handler(signal.SIGHUP, self.reload)
+
+    def reload(self) -> None:
+        """Read the configuration again; a bad one changes nothing and is explained."""
+        try:
+            loaded = self._sources.load()
+            if not loaded.found:
+                raise ConfigError([Problem(loaded.path, "", "there is no such file any more")])
+            self._application.reconfigure(loaded.config)
+            log_lines.configure(loaded.config.log.level, loaded.config.log.file)
+        except (ConfigError, ValueError, OSError) as error:
+            for line in str(error).splitlines():
+                logger.error("reload: %s", line)
+            logger.error("reload: the old configuration stays")
+            return
+        for warning in loaded.warnings:
+            logger.warning("reload: %s", warning)
+        for name in reload_differences(self.config, loaded.config):
+            logger.warning("reload: %s changes with the next start only", name)
+        self.config = loaded.config
+        logger.info("reload: the new configuration holds from now on")
+
+
+class _PidFile:
+    """The file that holds our process id as long as we run."""
+
+    def __init__(self, path: str) -> None:
+        self._path = Path(path) if path else None
+
+    def __enter__(self) -> None:
+        if self._path is not None:
+            try:
+                self._path.write_text(f"{os.getpid()}\n", encoding="ascii")
+            except OSError as error:
+                raise OSError(f"pid_file: cannot write {self._path}: {error.strerror}") from None
+
+    def __exit__(self, *_: object) -> None:
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
+
+
+def _named(config: Config) -> Config:
+    """Give the node the name it gets when nobody chose one."""
+    if config.node.name:
+        return config
+    name = f"{socket.gethostname()}_{config.http_server.port}"
+    return structs.replace(config, node=structs.replace(config.node, name=name))
+
+
+def _say_hello(loaded: Loaded, addresses: list[tuple[str, int]]) -> None:
+    config = loaded.config
+    kind = "2018 " if loaded.classic else ""
+    where = f"{kind}configuration {Path(loaded.path).absolute()}"
+    logger.info(
+        "girandola %s, Python %s, pid %d, engine %s, %s",
+        __version__,
+        platform.python_version(),
+        os.getpid(),
+        config.engine.type,
+        where if loaded.found else f"no file {loaded.path}, defaults",
+    )
+    if not config.client.allowed_origins:
+        logger.info("client.allowed_origins is empty: browsers cannot connect")
+    for host, port in addresses:
+        shown = f"[{host}]" if ":" in host else host
+        logger.info(
+            "serving %s and %s on http://%s:%d",
+            "no WebSocket" if config.websocket.disabled else config.websocket.handler_prefix,
+            "no API" if config.http_api.disabled else config.http_api.handler_prefix,
+            shown,
+            port,
+        )
+
+
+def _refuse_to_start(reason: str) -> int:
+    for line in reason.splitlines():
+        logger.critical("cannot start: %s", line)
+    return 1
