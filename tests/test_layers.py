@@ -34,7 +34,7 @@ def imported(file: Path) -> Iterator[str]:
             continue
         for name in names:
             package, _, rest = name.partition(".")
-            if package == "girandola" and not rest.startswith("__"):
+            if package == "girandola" and rest and not rest.startswith("__"):
                 yield rest.partition(".")[0]
 
 
