@@ -1,0 +1,127 @@
+"""JSON payloads as bytes: checked, embedded and read without being parsed into objects.
+
+Payloads travel through the server exactly as their publisher wrote them; only what would break
+a frame is taken out. Nothing here knows a message of any protocol generation.
+"""
+
+import re
+from itertools import accumulate
+from typing import TypeVar
+
+import msgspec
+
+from girandola.errors import Unencodable
+
+MAX_DEPTH = 256
+"""How many arrays and objects may be nested in each other."""
+
+T = TypeVar("T")
+
+_RAW = msgspec.json.Decoder(msgspec.Raw)
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"|u[dD][89a-fA-F][0-9a-fA-F]{2}|.)",
+    re.DOTALL,
+)
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+_STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+_NO_BRACKETS = bytes(byte for byte in range(256) if byte not in _STEPS)
+
+
+class Unreadable(Exception):
+    """Text from a peer is not the JSON that was expected; the message says why, for the log."""
+
+
+def read(decoder: msgspec.json.Decoder[T], text: bytes) -> T:
+    r"""Decode ``text``, of which ``msgspec.Raw`` parts become payloads.
+
+    A ``\ud83d`` without its other half, as JavaScript writes for a string cut within a
+    character, is read as U+FFFD, because nothing after us could carry it.
+
+    Raises:
+        Unreadable: not UTF-8, not JSON, of another shape, or nested too deeply.
+    """
+    try:
+        value = _decode(decoder, text)
+        if not text.isascii():
+            text.decode()
+    except UnicodeDecodeError as error:
+        raise Unreadable(f"expected UTF-8, got {error.reason} at byte {error.start}") from None
+    except msgspec.DecodeError as error:
+        raise Unreadable(str(error)) from None
+    except RecursionError:
+        raise Unreadable(f"nested more than {MAX_DEPTH} levels deep") from None
+    if is_deep(text):
+        raise Unreadable(f"nested more than {MAX_DEPTH} levels deep")
+    return value
+
+
+def is_json(data: bytes) -> bool:
+    """Tell whether ``data`` is one complete JSON value in UTF-8, nested less than too deeply."""
+    try:
+        _RAW.decode(data)
+        if not data.isascii():
+            data.decode()
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return not is_deep(data)
+
+
+def is_deep(text: bytes) -> bool:
+    """Tell whether valid JSON is nested more than ``MAX_DEPTH`` levels deep.
+
+    What passes here once can be parsed again anywhere, whatever the depth of the call stack:
+    otherwise a publisher could choose a depth that is accepted from it and fails its readers.
+    """
+    if text.count(b"[") + text.count(b"{") <= MAX_DEPTH:
+        return False
+    brackets = _STRING.sub(b"", text).translate(None, _NO_BRACKETS)
+    return max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > MAX_DEPTH
+
+
+def verbatim(data: bytes) -> bytes:
+    """Return ``data`` as it is.
+
+    Raises:
+        Unencodable: it is not JSON.
+    """
+    if not is_json(data):
+        raise Unencodable("a payload is not JSON")
+    return data
+
+
+def embed(data: bytes) -> bytes:
+    """Return ``data`` for a frame in which newlines separate messages.
+
+    Newlines can stand between the tokens of JSON only, where nothing is lost with them.
+
+    Raises:
+        Unencodable: it is not JSON.
+    """
+    if not is_json(data):
+        raise Unencodable("a payload is not JSON")
+    return data.replace(b"\n", b"") if b"\n" in data else data
+
+
+def string(text: str) -> bytes:
+    """Return ``text`` as a JSON string; what UTF-8 cannot carry becomes a question mark."""
+    try:
+        return msgspec.json.encode(text)
+    except UnicodeEncodeError:
+        return msgspec.json.encode(text.encode("utf-8", "replace").decode())
+
+
+def _decode(decoder: msgspec.json.Decoder[T], text: bytes) -> T:
+    try:
+        return decoder.decode(text)
+    except msgspec.DecodeError:
+        if not _SURROGATE.search(text):
+            raise
+    return decoder.decode(_ESCAPE.sub(_mended, text))
+
+
+def _mended(escape: re.Match[bytes]) -> bytes:
+    found = escape.group()
+    is_lone = len(found) == len(rb"\ud800") and found[1:2] == b"u"
+    return rb"\ufffd" if is_lone else found

@@ -1,0 +1,515 @@
+"""Today's protocol in JSON (modern.md sections 1, 2, 4.4, 4.5, 5 and 6), two-way.
+
+Spelling only: what a command leads to is not decided here. Payloads are copied, never parsed.
+Messages are written by hand, because a publication is encoded for a whole channel at once and
+embeds bytes.
+"""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Raw, Struct
+
+from girandola.errors import BAD_REQUEST_CLOSE, Disconnect, Error
+from girandola.model import ClientInfo, Publication, StreamPosition
+from girandola.protocol import commands, raw_json
+from girandola.protocol.codec import Traits
+from girandola.protocol.raw_json import embed, string
+
+MAX_FRAME = 65536
+"""Bytes from which on several messages are not put into one frame."""
+MAX_REASON = 123
+"""Bytes of a close reason (RFC 6455 section 5.5)."""
+MAX_OFFSET = 2**64 - 1
+
+# ── requests: modern.md section 2.4 ──────────────────────────────────────────────────────────
+
+# Clients write null for what they do not have.
+Text = str | None
+Flag = bool | None
+UInt32 = Annotated[int, Meta(ge=0, le=2**32 - 1)] | None
+Int32 = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)] | None
+# msgspec cannot hold 2**64 - 1 as a bound: the rest of the check is in _position.
+UInt64 = Annotated[int, Meta(ge=0)] | None
+
+_ABSENT = Raw()
+
+
+class _Position(Struct):
+    offset: UInt64 = None
+    epoch: Text = None
+
+
+class _Subscribe(Struct):
+    channel: Text = None
+    token: Text = None
+    recover: Flag = None
+    epoch: Text = None
+    offset: UInt64 = None
+    data: Raw = _ABSENT
+    positioned: Flag = None
+    recoverable: Flag = None
+    join_leave: Flag = None
+    delta: Text = None
+    tf: Raw = _ABSENT
+    flag: int | None = None
+    type: Int32 = None
+
+
+class _Connect(Struct):
+    token: Text = None
+    data: Raw = _ABSENT
+    subs: dict[str, _Subscribe | None] | None = None
+    name: Text = None
+    version: Text = None
+    headers: dict[str, Text] | None = None
+
+
+class _Publish(Struct):
+    channel: Text = None
+    data: Raw = _ABSENT
+    type: Int32 = None
+
+
+class _Channel(Struct):
+    channel: Text = None
+
+
+class _History(Struct):
+    channel: Text = None
+    limit: Int32 = None
+    since: _Position | None = None
+    reverse: Flag = None
+
+
+class _Rpc(Struct):
+    data: Raw = _ABSENT
+    method: Text = None
+
+
+class _Send(Struct):
+    data: Raw = _ABSENT
+
+
+class _Refresh(Struct):
+    token: Text = None
+
+
+class _SubRefresh(Struct):
+    channel: Text = None
+    token: Text = None
+    type: Int32 = None
+
+
+class _Ping(Struct):
+    pass
+
+
+class _Command(Struct):
+    id: UInt32 = None
+    connect: _Connect | None = None
+    subscribe: _Subscribe | None = None
+    unsubscribe: _Channel | None = None
+    publish: _Publish | None = None
+    presence: _Channel | None = None
+    presence_stats: _Channel | None = None
+    history: _History | None = None
+    ping: _Ping | None = None
+    send: _Send | None = None
+    rpc: _Rpc | None = None
+    refresh: _Refresh | None = None
+    sub_refresh: _SubRefresh | None = None
+
+
+_COMMAND = msgspec.json.Decoder(_Command)
+
+
+def _channel(request: _Subscribe | _Publish | _Channel | _History | _SubRefresh) -> str:
+    if not request.channel:
+        raise raw_json.Unreadable("expected a channel")
+    return request.channel
+
+
+def _position(offset: int | None, epoch: str | None) -> StreamPosition:
+    if offset and offset > MAX_OFFSET:
+        raise raw_json.Unreadable(f"expected an offset of at most {MAX_OFFSET}")
+    return StreamPosition(offset or 0, epoch or "")
+
+
+def _recovery(request: _Subscribe) -> commands.Recovery:
+    position = _position(request.offset, request.epoch)
+    return commands.Recovery(
+        recover=bool(request.recover), offset=position.offset, epoch=position.epoch
+    )
+
+
+def _connect(command_id: int, request: _Connect) -> commands.Command:
+    return commands.Connect(
+        id=command_id,
+        token=request.token or "",
+        data=bytes(request.data),
+        subs={channel: _recovery(sub) for channel, sub in (request.subs or {}).items() if sub},
+        name=request.name or "",
+        version=request.version or "",
+        headers={name: value or "" for name, value in (request.headers or {}).items()},
+    )
+
+
+def _subscribe(command_id: int, request: _Subscribe) -> commands.Command:
+    if request.delta not in (None, "", "fossil"):
+        raise raw_json.Unreadable('expected "fossil" as delta')
+    tags_filter = bytes(request.tf)
+    return commands.Subscribe(
+        id=command_id,
+        channel=_channel(request),
+        token=request.token or "",
+        recovery=_recovery(request),
+        reject_unrecovered=bool((request.flag or 0) & 2),
+        positioned=bool(request.positioned),
+        recoverable=bool(request.recoverable),
+        join_leave=bool(request.join_leave),
+        data=bytes(request.data),
+        delta=request.delta or "",
+        filter=b"" if tags_filter == b"null" else tags_filter,
+        type=request.type or 0,
+    )
+
+
+def _unsubscribe(command_id: int, request: _Channel) -> commands.Command:
+    return commands.Unsubscribe(id=command_id, channel=_channel(request))
+
+
+def _publish(command_id: int, request: _Publish) -> commands.Command:
+    # Other types belong to map channels. In the channels there are, their publications are as
+    # unwelcome as empty ones and get the same answer (modern.md section 11.6).
+    data = b"" if request.type else bytes(request.data)
+    return commands.Publish(id=command_id, channel=_channel(request), data=data)
+
+
+def _presence(command_id: int, request: _Channel) -> commands.Command:
+    return commands.Presence(id=command_id, channel=_channel(request))
+
+
+def _presence_stats(command_id: int, request: _Channel) -> commands.Command:
+    return commands.PresenceStatsQuery(id=command_id, channel=_channel(request))
+
+
+def _history(command_id: int, request: _History) -> commands.Command:
+    since = request.since
+    return commands.History(
+        id=command_id,
+        channel=_channel(request),
+        limit=request.limit or 0,
+        since=None if since is None else _position(since.offset, since.epoch),
+        reverse=bool(request.reverse),
+    )
+
+
+def _rpc(command_id: int, request: _Rpc) -> commands.Command:
+    return commands.Rpc(id=command_id, method=request.method or "", data=bytes(request.data))
+
+
+def _send(command_id: int, request: _Send) -> commands.Command:
+    return commands.Send(id=command_id, data=bytes(request.data))
+
+
+def _refresh(command_id: int, request: _Refresh) -> commands.Command:
+    return commands.Refresh(id=command_id, token=request.token or "")
+
+
+def _sub_refresh(command_id: int, request: _SubRefresh) -> commands.Command:
+    return commands.SubRefresh(
+        id=command_id,
+        channel=_channel(request),
+        token=request.token or "",
+        type=request.type or 0,
+    )
+
+
+_REQUESTS: tuple[tuple[str, Callable[[int, Any], commands.Command]], ...] = (
+    ("connect", _connect),
+    ("subscribe", _subscribe),
+    ("unsubscribe", _unsubscribe),
+    ("publish", _publish),
+    ("presence", _presence),
+    ("presence_stats", _presence_stats),
+    ("history", _history),
+    ("rpc", _rpc),
+    ("send", _send),
+    ("refresh", _refresh),
+    ("sub_refresh", _sub_refresh),
+)
+"""Where several fields are set, the first of these counts (modern.md section 4.5)."""
+
+_EXPECTED = "expected an object with one of " + ", ".join(name for name, _ in _REQUESTS)
+
+
+def _command(line: bytes) -> commands.Command:
+    if line == b"{}":
+        return commands.Pong()
+    if not line:
+        raise raw_json.Unreadable("expected a command, got an empty line")
+    envelope = raw_json.read(_COMMAND, line)
+    number = envelope.id or 0
+    for name, make in _REQUESTS:
+        request = getattr(envelope, name)
+        if request is not None:
+            if not number and name != "send":
+                raise raw_json.Unreadable(f"expected an id above 0 with {name}")
+            return make(number, request)
+    if number or envelope.ping is not None:
+        raise raw_json.Unreadable(_EXPECTED)
+    return commands.Pong()
+
+
+# ── fields: zero values are left out (modern.md section 1.2) ─────────────────────────────────
+
+
+def _object(*fields: bytes) -> bytes:
+    return b"{" + b",".join(filter(None, fields)) + b"}"
+
+
+def _flag(name: bytes, value: bool) -> bytes:
+    return b'"%b":true' % name if value else b""
+
+
+def _number(name: bytes, value: int) -> bytes:
+    return b'"%b":%d' % (name, value) if value else b""
+
+
+def _text(name: bytes, value: str) -> bytes:
+    return b'"%b":%b' % (name, string(value)) if value else b""
+
+
+def _payload(name: bytes, value: bytes) -> bytes:
+    return b'"%b":%b' % (name, embed(value)) if value else b""
+
+
+def _list(name: bytes, publications: list[Publication]) -> bytes:
+    return b'"%b":[%b]' % (name, b",".join(map(_publication, publications)))
+
+
+# ── results and pushes ───────────────────────────────────────────────────────────────────────
+
+
+def _info(info: ClientInfo) -> bytes:
+    return _object(
+        b'"user":' + string(info.user),
+        b'"client":' + string(info.client),
+        _payload(b"conn_info", info.conn_info),
+        _payload(b"chan_info", info.chan_info),
+    )
+
+
+def _publication(publication: Publication) -> bytes:
+    fields = [_payload(b"data", publication.data)]
+    if publication.info is not None:
+        fields.append(b'"info":' + _info(publication.info))
+    if publication.offset:
+        fields.append(b'"offset":%d' % publication.offset)
+    if publication.tags:
+        tags = (string(key) + b":" + string(value) for key, value in publication.tags.items())
+        fields.append(b'"tags":{' + b",".join(tags) + b"}")
+    if publication.epoch and publication.offset == 1:
+        fields.append(b'"epoch":' + string(publication.epoch))
+    return _object(*fields)
+
+
+def _subscribed(result: commands.Subscribed) -> bytes:
+    knows_position = result.positioned or result.recoverable
+    position = result.position if result.recovered else result.top
+    return _object(
+        _flag(b"expires", result.expires),
+        _number(b"ttl", result.ttl),
+        _flag(b"recoverable", result.recoverable),
+        _text(b"epoch", result.top.epoch) if knows_position else b"",
+        _list(b"publications", result.publications) if result.publications else b"",
+        _flag(b"recovered", result.recovered),
+        _number(b"offset", position.offset) if knows_position else b"",
+        _flag(b"positioned", result.positioned),
+        _payload(b"data", result.data),
+        _flag(b"was_recovering", result.was_recovering),
+    )
+
+
+def _connected(result: commands.Connected) -> bytes:
+    subs = (
+        string(channel) + b":" + _subscribed(subscribed)
+        for channel, subscribed in result.subs.items()
+    )
+    return _object(
+        _text(b"client", result.client),
+        _text(b"version", result.version),
+        _flag(b"expires", result.expires),
+        _number(b"ttl", result.ttl),
+        _payload(b"data", result.data),
+        b'"subs":{%b}' % b",".join(subs) if result.subs else b"",
+        _number(b"ping", result.ping),
+        _flag(b"pong", result.pong),
+        _text(b"session", result.session),
+        _text(b"node", result.node),
+        _number(b"time", result.time),
+    )
+
+
+def _presence_result(result: commands.PresenceResult) -> bytes:
+    entries = (string(client) + b":" + _info(info) for client, info in result.clients.items())
+    return b'{"presence":{' + b",".join(entries) + b"}}"
+
+
+def _presence_stats_result(result: commands.PresenceStatsResult) -> bytes:
+    stats = result.stats
+    return b'{"num_clients":%d,"num_users":%d}' % (stats.num_clients, stats.num_users)
+
+
+def _history_result(result: commands.HistoryResult) -> bytes:
+    return _object(
+        _list(b"publications", result.publications),
+        b'"epoch":' + string(result.top.epoch),
+        b'"offset":%d' % result.top.offset,
+    )
+
+
+def _expiry(result: commands.Refreshed | commands.SubRefreshed | commands.Refreshing) -> bytes:
+    return _object(_flag(b"expires", result.expires), _number(b"ttl", result.ttl))
+
+
+def _result(result: commands.Result) -> bytes:
+    match result:
+        case commands.Subscribed():
+            return _subscribed(result)
+        case commands.Connected():
+            return _connected(result)
+        case commands.PresenceResult():
+            return _presence_result(result)
+        case commands.PresenceStatsResult():
+            return _presence_stats_result(result)
+        case commands.HistoryResult():
+            return _history_result(result)
+        case commands.RpcResult():
+            return _object(_payload(b"data", result.data))
+        case commands.Refreshed() | commands.SubRefreshed():
+            return _expiry(result)
+        case commands.Done() | commands.Pinged():
+            return b"{}"
+
+
+_RESULT_NAMES: dict[type[commands.Command], bytes] = {
+    commands.Connect: b"connect",
+    commands.Subscribe: b"subscribe",
+    commands.Unsubscribe: b"unsubscribe",
+    commands.Publish: b"publish",
+    commands.Presence: b"presence",
+    commands.PresenceStatsQuery: b"presence_stats",
+    commands.History: b"history",
+    commands.Rpc: b"rpc",
+    commands.Refresh: b"refresh",
+    commands.SubRefresh: b"sub_refresh",
+    commands.Ping: b"ping",
+}
+
+
+def _error(error: Error) -> bytes:
+    return _object(
+        b'"code":%d' % error.code,
+        b'"message":' + string(error.message),
+        _flag(b"temporary", error.temporary),
+    )
+
+
+def _reason(code: int, reason: str) -> bytes:
+    return _object(_number(b"code", code), _text(b"reason", reason))
+
+
+def _subscribed_by_server(push: commands.SubscribedByServer) -> bytes:
+    return _object(
+        _flag(b"recoverable", push.recoverable),
+        _text(b"epoch", push.position.epoch),
+        _number(b"offset", push.position.offset),
+        _flag(b"positioned", push.positioned),
+        _payload(b"data", push.data),
+    )
+
+
+def _push(push: commands.Push) -> bytes:
+    match push:
+        case Publication():
+            return b'"pub":' + _publication(push)
+        case commands.Join():
+            return b'"join":{"info":' + _info(push.info) + b"}"
+        case commands.Leave():
+            return b'"leave":{"info":' + _info(push.info) + b"}"
+        case commands.Unsubscribed():
+            return b'"unsubscribe":' + _reason(push.why.code, push.why.reason)
+        case commands.SubscribedByServer():
+            return b'"subscribe":' + _subscribed_by_server(push)
+        case commands.Disconnected():
+            return b'"disconnect":' + _reason(push.why.code, push.why.reason)
+        case commands.Refreshing():
+            return b'"refresh":' + _expiry(push)
+
+
+# ── the codec ────────────────────────────────────────────────────────────────────────────────
+
+
+class V2Json:
+    """Today's protocol in JSON over a two-way transport."""
+
+    name = "v2-json"
+    traits = Traits()
+    binary = False
+    ping = b"{}"
+
+    def decode(self, frame: bytes) -> list[commands.Command]:
+        """Return the commands of a frame (modern.md section 1.4)."""
+        decoded: list[commands.Command] = []
+        for line in frame.removesuffix(b"\n").split(b"\n"):
+            try:
+                decoded.append(_command(line))
+            except raw_json.Unreadable as error:
+                decoded.append(commands.Malformed(disconnect=BAD_REQUEST_CLOSE, detail=str(error)))
+                break
+        return decoded
+
+    def reply(self, reply: commands.Reply) -> bytes:
+        """Encode a result or an error under the id of its command."""
+        command, outcome = reply.command, reply.outcome
+        if isinstance(outcome, Error):
+            answer = b'"error":' + _error(outcome)
+        else:
+            answer = b'"%b":%b' % (_RESULT_NAMES[type(command)], _result(outcome))
+        return _object(b'"id":%b' % str(command.id).encode() if command.id else b"", answer)
+
+    def together(self, replies: list[bytes]) -> bytes:
+        """Return the replies one after the other; nothing in this generation asks for it."""
+        return b"\n".join(replies)
+
+    def push(self, channel: str, push: commands.Push) -> bytes:
+        """Encode a push; ``channel`` is empty where it concerns the whole connection."""
+        return b'{"push":%b}' % _object(_text(b"channel", channel), _push(push))
+
+    def join(self, messages: list[bytes]) -> list[bytes]:
+        """Return frames of newline-separated messages, none above 64 KiB if it can be helped."""
+        if len(messages) == 1:
+            return messages
+        frames: list[bytes] = []
+        waiting: list[bytes] = []
+        size = 0
+        for message in messages:
+            if waiting and size + len(message) > MAX_FRAME:
+                frames.append(b"\n".join(waiting))
+                waiting, size = [], 0
+            waiting.append(message)
+            size += len(message) + 1
+        if waiting:
+            frames.append(b"\n".join(waiting))
+        return frames
+
+    def close(self, disconnect: Disconnect) -> tuple[int, str]:
+        """Return code and reason of the close frame."""
+        reason = disconnect.reason.encode("utf-8", "replace")[:MAX_REASON]
+        return disconnect.code, reason.decode("utf-8", "ignore")
+
+
+V2_JSON = V2Json()
