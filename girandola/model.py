@@ -33,8 +33,7 @@ class StreamPosition(Struct, frozen=True):
 class Publication(Struct):
     """One message in a channel.
 
-    ``offset`` is 0 where the channel keeps no history. ``epoch`` is set on the first publication
-    of a stream only (modern.md section 6). ``uid`` and ``client`` exist for the 2018 protocol:
+    ``offset`` is 0, and ``epoch`` empty, where the channel keeps no history. ``uid`` and ``client`` exist for the 2018 protocol:
     the message id and the publisher's client id that a caller of the server API may give.
     ``time`` is Unix milliseconds, given by the broker.
     """

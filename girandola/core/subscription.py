@@ -102,7 +102,7 @@ class Subscription:
             return
         if self.positioned and push.offset:
             offset = push.offset
-            if (offset != self.offset + 1 or offset == 1) and not self._accepts(push):
+            if (offset != self.offset + 1 or push.epoch != self.epoch) and not self._accepts(push):
                 return
             self.offset = offset
         self.session.outbox.push(data)

@@ -74,14 +74,10 @@ class Stream:
             self.version, self.version_epoch = version, version_epoch
 
     def append(self, publication: Publication, size: int) -> None:
-        """Keep ``publication`` as the newest of ``size``, and set its offset.
-
-        The first of a stream gets its epoch, too.
-        """
+        """Keep ``publication`` as the newest of ``size``, and set its offset and epoch."""
         self.top += 1
         publication.offset = self.top
-        if self.top == 1:
-            publication.epoch = self.epoch
+        publication.epoch = self.epoch
         if self._items is None:
             self._items = deque()
         self._items.append(publication)
