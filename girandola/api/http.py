@@ -1,0 +1,91 @@
+"""Today's server API over HTTP: ``POST /api/<method>`` with JSON in and out.
+
+One walk over the table of methods; which path this is and which generation the caller speaks is
+decided in ``door``. Status codes, texts and keys: server.md section 7 and appendix A.
+"""
+
+import hmac
+import logging
+
+from girandola.api import schema
+from girandola.api.methods import METHODS, Methods, read_batch
+from girandola.errors import Error
+from girandola.net.http import Request, Response, plain_response
+from girandola.options import HttpApiOptions
+from girandola.protocol.raw_json import Unreadable
+
+logger = logging.getLogger(__name__)
+
+STATUS_OF_ERROR = {100: 500, 102: 404, 104: 404, 107: 400, 108: 400, 112: 416, 113: 409}
+"""What the transport error mode answers with."""
+
+_NO_SNIFF = (("X-Content-Type-Options", "nosniff"),)
+
+
+def is_known(name: str) -> bool:
+    """Tell whether today's API has a method of this name."""
+    return name in METHODS or name == "batch"
+
+
+async def handle(
+    methods: Methods, options: HttpApiOptions, name: str, request: Request
+) -> Response:
+    """Answer a call of the method ``name``, which is known."""
+    if request.method != "POST":
+        return refuse(405, request, f"{request.method} for {name}, expected POST")
+    if not is_authorized(options, request):
+        return refuse(401, request, f"no or a wrong API key for {name}", silent=True)
+    try:
+        if name == "batch":
+            batch = read_batch(request.body)
+            return json_response(schema.encode(await methods.batch(batch, request.peer)))
+        parameters = METHODS[name].read(request.body)
+    except Unreadable as error:
+        return refuse(400, request, f"{name}: {error}")
+    outcome = await methods.answer(name, parameters, request.peer)
+    if not isinstance(outcome, Error):
+        return json_response(b'{"result":' + schema.encode(outcome) + b"}")
+    error_text = schema.encode(schema.error(outcome))
+    mode = request.headers.get("x-centrifugo-error-mode", options.error_mode)
+    if mode.lower() == "transport":
+        return json_response(error_text, STATUS_OF_ERROR.get(outcome.code, 500))
+    return json_response(b'{"error":' + error_text + b"}")
+
+
+def is_authorized(options: HttpApiOptions, request: Request) -> bool:
+    """Tell whether the caller shows the API key, or need not.
+
+    An ``X-API-Key`` is the only header looked at when it is there; the query comes last.
+    """
+    if options.insecure:
+        return True
+    if not options.key:
+        return False
+    shown = request.headers.get("x-api-key", "")
+    if not shown:
+        words = request.headers.get("authorization", "").split()
+        if len(words) == 2 and words[0].lower() == "apikey":
+            shown = words[1]
+    # Header text is bytes read as Latin-1.
+    if shown and _same(options.key, shown.encode("latin-1", "replace")):
+        return True
+    in_query = request.query_params().get("api_key", [""])[0] if request.query else ""
+    return bool(in_query) and _same(options.key, in_query.encode("utf-8", "replace"))
+
+
+def json_response(body: bytes, status: int = 200) -> Response:
+    """Return an answer in JSON."""
+    return Response(status, body, "application/json")
+
+
+def refuse(status: int, request: Request, reason: str, *, silent: bool = False) -> Response:
+    """Return an answer that says no, and log why. ``silent``: it has no body."""
+    logger.warning("API request from %s answered with %d: %s", request.peer, status, reason)
+    if silent:
+        return Response(status)
+    headers = _NO_SNIFF if status != 405 else (*_NO_SNIFF, ("Allow", "POST"))
+    return plain_response(status, headers)
+
+
+def _same(key: str, shown: bytes) -> bool:
+    return hmac.compare_digest(key.encode(), shown)
