@@ -4,6 +4,7 @@ A handler answers by ``session.answer`` exactly once, or raises ``Reject`` (an e
 ``Close`` (the end of the connection). What may be done is the policy's word.
 """
 
+import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -21,15 +22,19 @@ from girandola.errors import (
     NOT_AVAILABLE_CLOSE,
     NOT_CONNECTED,
     PERMISSION_DENIED,
+    SERVER_ERROR,
     UNRECOVERABLE,
     Close,
     Reject,
+    Unencodable,
 )
 from girandola.model import Publication
 from girandola.protocol import commands as say
 
 if TYPE_CHECKING:
     from girandola.core.session import Session
+
+logger = logging.getLogger(__name__)
 
 
 # ── connect and refresh ──────────────────────────────────────────────────────────────────────
@@ -147,9 +152,14 @@ async def subscribe(session: "Session", command: say.Subscribe) -> None:
         session.answer(command, subscribed)
     except Withdrawn:
         raise Reject(PERMISSION_DENIED, "unsubscribed while subscribing") from None
-    except Exception:
+    except (Reject, Close, Unencodable):
         joining.abandon(subscription)
         raise
+    except Exception:
+        # Half a subscription may stand in the engine: the client comes back to a clean one
+        # (modern.md section 5.1, classic.md section 4.5).
+        logger.exception("client %s: internal error subscribing to %r", session.client, channel)
+        raise Close(SERVER_ERROR, f"subscribing to {channel!r}") from None
     joining.go_live(subscription, subscribed)
     session.node.stats.subscribes += 1
     await joining.announce(subscription)
