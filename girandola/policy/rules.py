@@ -1,0 +1,117 @@
+"""What all decisions of the policy look at: one immutable snapshot of the configuration.
+
+Also the few questions that more than one event asks. Nothing here decides anything by itself.
+"""
+
+from collections.abc import Callable
+
+import msgspec
+from msgspec import Struct
+
+from girandola.auth import signs
+from girandola.auth.jwt import Verifier
+from girandola.channels import Channels
+from girandola.core.ports import Peer
+from girandola.errors import BAD_REQUEST_CLOSE, INVALID_TOKEN, Close
+from girandola.options import ClassicOptions, ClientSection, RpcPingOptions
+from girandola.protocol.commands import SignedUser
+
+LONGEST = 365 * 24 * 3600
+"""Seconds after which everything that expires does (modern.md section 8.8)."""
+
+
+class Rules(Struct, frozen=True, kw_only=True):
+    """One configuration; a reload replaces the whole. ``time`` returns Unix seconds."""
+
+    channels: Channels
+    client: ClientSection
+    classic: ClassicOptions
+    rpc_ping: RpcPingOptions
+    connection_tokens: Verifier
+    subscription_tokens: Verifier
+    time: Callable[[], float]
+
+
+class Term(Struct, frozen=True):
+    """Until when something is granted (Unix seconds, 0 for ever) and what the client is told."""
+
+    expire_at: int = 0
+    expires: bool = False
+    ttl: int = 0
+
+
+def term(rules: Rules, expire_at: int) -> Term:
+    """Return the term that a token's ``expire_at`` (0 for never) makes."""
+    if not expire_at:
+        return Term()
+    now = int(rules.time())
+    expire_at = min(expire_at, now + LONGEST)
+    return Term(expire_at, True, max(0, expire_at - now))
+
+
+def described(peer: Peer, channel: str) -> str:
+    """Return channel and user as the log names them."""
+    return f"channel {channel!r:.100} of user {peer.user!r:.100}"
+
+
+def may(
+    peer: Peer, *, client: bool, subscriber: bool, anonymous: bool, is_subscribed: bool
+) -> bool:
+    """Answer by the three permissions that publish, presence and history have (section 8.5)."""
+    return (client or (subscriber and is_subscribed)) and (bool(peer.user) or anonymous)
+
+
+# ── the credentials of 2018 ──────────────────────────────────────────────────────────────────
+
+
+def check_signed_user(rules: Rules, signed: SignedUser) -> int:
+    """Return the timestamp of genuine credentials (classic.md section 4.6).
+
+    Raises:
+        Close: the token is wrong, or the timestamp no integer.
+    """
+    secret = rules.classic.secret
+    if not secret and not rules.classic.allow_empty_secret:
+        raise Close(INVALID_TOKEN, "a 2018 token was shown, and classic.secret is not set")
+    if not signs.is_client_token(secret, signed):
+        raise Close(
+            INVALID_TOKEN,
+            f"2018 token of user {signed.user!r:.100}: not made with classic.secret over "
+            "user, timestamp and info",
+        )
+    digits = signed.timestamp[1:] if signed.timestamp[:1] in ("+", "-") else signed.timestamp
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= 18):
+        raise Close(
+            BAD_REQUEST_CLOSE,
+            f"2018 credentials of user {signed.user!r:.100}: expected timestamp to be Unix "
+            "seconds as a decimal integer",
+        )
+    return int(signed.timestamp)
+
+
+def signed_term(rules: Rules, timestamp: int) -> Term:
+    """Return the term of 2018 credentials; it may be over already.
+
+    The client is told the whole lifetime, not the rest of it (classic.md section 4.6).
+    """
+    lifetime = int(rules.classic.connection_lifetime)
+    if not lifetime:
+        return Term()
+    # 0 would mean for ever.
+    return Term(max(1, timestamp + lifetime), True, lifetime)
+
+
+def signed_info(text: str) -> bytes:
+    """Return 2018 info as a JSON text on one line; what is no JSON becomes a JSON string.
+
+    2018 servers copied it unseen, and so broke the frames that others got (classic.md
+    section 13).
+    """
+    if not text:
+        return b""
+    data = text.encode("utf-8", "replace")
+    try:
+        msgspec.json.decode(data)
+        return msgspec.json.format(data, indent=-1)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return msgspec.json.encode(data.decode())

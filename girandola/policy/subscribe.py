@@ -1,0 +1,215 @@
+"""Who may listen to a channel, and how: the decision on ``subscribe``.
+
+Today's clients by modern.md sections 5.1 and 8.4, those of 2018 by classic.md section 4.8. The
+core checks before this the length of the name, the number of subscriptions, and that there is
+none yet; after it, that the grant is not over already.
+"""
+
+from girandola.auth import signs
+from girandola.auth.jwks import KeysUnavailable
+from girandola.auth.jwt import InvalidToken, SubscriptionToken, TokenExpired
+from girandola.core.grants import SubscribeGrant, subscribe_grant
+from girandola.core.ports import Peer
+from girandola.errors import (
+    BAD_REQUEST,
+    BAD_REQUEST_CLOSE,
+    INTERNAL,
+    INVALID_TOKEN,
+    NOT_AVAILABLE,
+    PERMISSION_DENIED,
+    TOKEN_EXPIRED,
+    Close,
+    Reject,
+)
+from girandola.options import ChannelOptions
+from girandola.policy.reads import may_read_history, may_see_presence
+from girandola.policy.rules import Rules, described, signed_info, term
+from girandola.protocol.commands import SignedChannel, Subscribe
+
+SHARED_POLL = 4
+DELTAS = ("", "fossil")
+
+
+async def subscribe(rules: Rules, peer: Peer, command: Subscribe) -> SubscribeGrant:
+    """Decide whether and how the peer listens.
+
+    Raises:
+        Reject, Close: as modern.md section 8.4 and classic.md section 4.8 say.
+    """
+    if not command.channel:
+        raise Close(BAD_REQUEST_CLOSE, "subscribe: expected a channel")
+    if command.signed is not None:
+        return _by_2018_rules(rules, peer, command, command.signed)
+    _check_request(peer, command)
+    options = rules.channels.options(command.channel)
+    _check_name(rules, peer, command)
+    if command.token:
+        token = await _token(rules, peer, command)
+        grant = _token_grant(rules, options, token)
+    elif rules.channels.is_private(command.channel):
+        raise _denied(peer, command, "the channel is private, and no token was given")
+    elif is_open(rules, options, command.channel, peer.user):
+        grant = subscribe_grant(options)
+    else:
+        raise _denied(peer, command, _why_not_open(rules, options, command.channel))
+    _add_what_is_asked_for(rules, peer, command, options, grant)
+    if command.filter:
+        raise Reject(
+            BAD_REQUEST,
+            f"{described(peer, command.channel)}: a tags filter was given, and none is allowed",
+        )
+    return grant
+
+
+def is_open(rules: Rules, options: ChannelOptions, channel: str, user: str) -> bool:
+    """Tell whether ``user`` needs no token for this channel, which is not private."""
+    if rules.client.insecure:
+        return True
+    if options.allow_user_limited_channels and rules.channels.is_user_limited(channel):
+        return rules.channels.allows_user(channel, user)
+    return options.allow_subscribe_for_client and (
+        bool(user) or options.allow_subscribe_for_anonymous
+    )
+
+
+def check_names(peer: Peer, channel: str, token: SubscriptionToken) -> None:
+    """Check that a genuine subscription token is for this channel, user and connection.
+
+    Raises:
+        Close: INVALID_TOKEN otherwise.
+    """
+    where = described(peer, channel)
+    if token.channel != channel:
+        raise Close(INVALID_TOKEN, f"{where}: the token is for channel {token.channel!r:.100}")
+    if token.user != peer.user:
+        raise Close(INVALID_TOKEN, f"{where}: the token is for user {token.user!r:.100}")
+    if token.client and token.client != peer.client:
+        raise Close(INVALID_TOKEN, f"{where}: the token is for another connection")
+
+
+# ── today ────────────────────────────────────────────────────────────────────────────────────
+
+
+def _check_request(peer: Peer, command: Subscribe) -> None:
+    if command.delta not in DELTAS:
+        raise Close(
+            BAD_REQUEST_CLOSE,
+            f"{described(peer, command.channel)}: expected delta to be fossil or nothing",
+        )
+    if command.type == SHARED_POLL:
+        raise Reject(
+            NOT_AVAILABLE,
+            f"{described(peer, command.channel)}: subscriptions of type shared_poll do not exist",
+        )
+
+
+def _check_name(rules: Rules, peer: Peer, command: Subscribe) -> None:
+    channel = command.channel
+    if not rules.channels.is_well_named(channel):
+        raise Reject(
+            BAD_REQUEST,
+            f"{described(peer, channel)}: the name does not match channel_regex of its "
+            "namespace, or is not ASCII where there is none",
+        )
+    if command.type != 0:
+        raise _denied(peer, command, f"its subscriptions are streams, not of type {command.type}")
+    if not rules.channels.allows_client(channel, peer.client):
+        raise _denied(peer, command, "the name is for another connection")
+
+
+async def _token(rules: Rules, peer: Peer, command: Subscribe) -> SubscriptionToken:
+    where = described(peer, command.channel)
+    try:
+        token = await rules.subscription_tokens.subscription_token(command.token)
+    except TokenExpired as error:
+        raise Reject(TOKEN_EXPIRED, f"{where}: subscription token: {error}") from None
+    except InvalidToken as error:
+        raise Reject(PERMISSION_DENIED, f"{where}: subscription token: {error}") from None
+    except KeysUnavailable as error:
+        raise Reject(INTERNAL, f"{where}: subscription token: {error}") from None
+    check_names(peer, command.channel, token)
+    return token
+
+
+def _token_grant(rules: Rules, options: ChannelOptions, token: SubscriptionToken) -> SubscribeGrant:
+    grant = subscribe_grant(options, token.override)
+    grant.chan_info = token.info
+    grant.data = token.data
+    grant.expire_at = term(rules, token.expire_at).expire_at
+    grant.client_refreshes = grant.expire_at > 0
+    return grant
+
+
+def _add_what_is_asked_for(
+    rules: Rules,
+    peer: Peer,
+    command: Subscribe,
+    options: ChannelOptions,
+    grant: SubscribeGrant,
+) -> None:
+    """Honour the client's wishes as far as it could have the same by other commands."""
+    if command.positioned or command.recoverable:
+        reads = may_read_history(rules, options, peer, is_subscribed=True)
+        if command.recoverable and (options.allow_recovery or reads):
+            grant.recoverable = grant.positioned = True
+        if command.positioned and (options.allow_positioning or reads):
+            grant.positioned = True
+    if command.join_leave and options.join_leave:
+        grant.push_join_leave = grant.push_join_leave or may_see_presence(
+            rules, options, peer, is_subscribed=True
+        )
+
+
+def _why_not_open(rules: Rules, options: ChannelOptions, channel: str) -> str:
+    if options.allow_user_limited_channels and rules.channels.is_user_limited(channel):
+        return "the user is not among those in the channel's name"
+    name = rules.channels.namespace(channel)
+    place = f"namespace {name}" if name else "channel.without_namespace"
+    if options.allow_subscribe_for_client:
+        return f"{place} does not allow_subscribe_for_anonymous and no token was given"
+    return f"{place} does not allow_subscribe_for_client and no token was given"
+
+
+def _denied(peer: Peer, command: Subscribe, why: str) -> Reject:
+    return Reject(PERMISSION_DENIED, f"{described(peer, command.channel)}: {why}")
+
+
+# ── 2018 ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def _by_2018_rules(
+    rules: Rules, peer: Peer, command: Subscribe, signed: SignedChannel
+) -> SubscribeGrant:
+    """Decide by classic.md section 4.8, checks 4 to 7.
+
+    One more check closes what 2018 had no notion of: a channel that is not private, but that
+    nobody may have without a token. Configurations of 2018 open all of theirs.
+    """
+    channel, channels = command.channel, rules.channels
+    if not channels.allows_user(channel, peer.user):
+        raise _denied(peer, command, "the user is not among those in the channel's name")
+    if not channels.allows_client(channel, peer.client):
+        raise _denied(peer, command, "the name is for another connection")
+    options = channels.options(channel)
+    if not (peer.user or options.allow_subscribe_for_anonymous or rules.client.insecure):
+        raise _denied(peer, command, "users without an id are not allowed there")
+    grant = subscribe_grant(options)
+    if channels.is_private(channel):
+        _check_sign(rules, peer, command, signed)
+        grant.chan_info = signed_info(signed.info)
+    elif not is_open(rules, options, channel, peer.user):
+        raise _denied(peer, command, _why_not_open(rules, options, channel))
+    if options.join_leave and may_see_presence(rules, options, peer, is_subscribed=True):
+        # 2018 clients cannot ask, and expect them.
+        grant.push_join_leave = True
+    return grant
+
+
+def _check_sign(rules: Rules, peer: Peer, command: Subscribe, signed: SignedChannel) -> None:
+    secret = rules.classic.secret
+    if not secret and not rules.classic.allow_empty_secret:
+        raise _denied(peer, command, "the channel is private, and classic.secret is not set")
+    if signed.client != peer.client:
+        raise _denied(peer, command, "the channel is private, and the sign for another connection")
+    if not signs.is_channel_sign(secret, command.channel, signed):
+        raise _denied(peer, command, "the sign was not made with classic.secret")
