@@ -527,7 +527,8 @@ class HttpConnection(asyncio.Protocol):
 
     def _make_request(self) -> Request | None:
         target = self._target.decode("latin-1")
-        if not target.startswith("/") and target != "*":
+        method = self._parser.get_method().decode("latin-1")
+        if not target.startswith("/") and target != "*" and method != "CONNECT":
             try:
                 url = httptools.parse_url(self._target)
             except httptools.HttpParserInvalidURLError:
@@ -539,7 +540,7 @@ class HttpConnection(asyncio.Protocol):
                 target += f"?{url.query.decode('latin-1')}"
         path, _, query_text = target.partition("#")[0].partition("?")
         return Request(
-            self._parser.get_method().decode("latin-1"),
+            method,
             path,
             query=query_text,
             headers=self._headers,

@@ -100,12 +100,13 @@ def parse_close(payload: bytes) -> tuple[int, str]:
     if len(payload) == 1:
         raise ProtocolError(PROTOCOL_ERROR, "close frame with half a code")
     (code,) = _CODE.unpack_from(payload)
-    if not _may_be_sent(code):
-        raise ProtocolError(PROTOCOL_ERROR, f"close frame with code {code}")
     try:
-        return code, payload[2:].decode()
+        reason = payload[2:].decode()
     except UnicodeDecodeError:
         raise ProtocolError(INVALID_DATA, "close reason is not UTF-8") from None
+    if not _may_be_sent(code):
+        raise ProtocolError(PROTOCOL_ERROR, f"close frame with code {code}")
+    return code, reason
 
 
 def _may_be_sent(code: int) -> bool:
