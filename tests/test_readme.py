@@ -113,6 +113,13 @@ def wait_for_port(port: int, server: Terminal) -> None:
         time.sleep(0.02)  # an open port cannot be waited for otherwise
 
 
+def listen_on(port: int) -> dict[str, str]:
+    return {
+        "GIRANDOLA_HTTP_SERVER_ADDRESS": "127.0.0.1",
+        "GIRANDOLA_HTTP_SERVER_PORT": str(port),
+    }
+
+
 def test_the_readme_leads_to_a_first_message(clone: Path) -> None:
     """Serving, tokens, subscribing and publishing work as typed, and the message arrives."""
     serve, tokens, subscribe, publish, _ = commands()
@@ -121,7 +128,7 @@ def test_the_readme_leads_to_a_first_message(clone: Path) -> None:
     assert not config_made.exists()
 
     with (
-        terminal(clone, GIRANDOLA_HTTP_SERVER_PORT=str(port)) as first,
+        terminal(clone, **listen_on(port)) as first,
         terminal(clone) as second,
         terminal(clone) as third,
     ):

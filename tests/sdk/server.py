@@ -55,7 +55,14 @@ class Server:
 
     def start(self) -> None:
         """Start the server and return when its port answers."""
-        arguments = ["--config", str(self._config_file), "--port", str(self.port)]
+        arguments = [
+            "--config",
+            str(self._config_file),
+            "--address",
+            HOST,
+            "--port",
+            str(self.port),
+        ]
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "girandola", *arguments],
