@@ -1,0 +1,135 @@
+"""Checks between options, after each one by itself is good.
+
+Rules: server.md section 1, row "Start-up validation", and modern.md section 8.6. Knows the
+configuration only, not where its values come from.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from msgspec import Struct
+
+from girandola.config.duration import format_duration
+from girandola.config.schema import Config
+from girandola.options import ChannelOptions, TokenOptions
+
+
+class Finding(Struct, frozen=True):
+    """Options that do not go together: the paths that take part, and what is expected.
+
+    Each path comes with its value; the first that somebody has set is the one to name.
+    """
+
+    values: dict[str, Any]
+    expected: str
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The options that take part."""
+        return tuple(self.values)
+
+    def shown(self, path: str) -> Any:
+        """Return the value at ``path`` as it is written."""
+        value = self.values[path]
+        return format_duration(value) if isinstance(value, float) else value
+
+
+def findings(config: Config) -> Iterator[Finding]:
+    """Yield everything that does not go together."""
+    yield from _channel_options("channel.without_namespace", config.channel.without_namespace)
+    for index, namespace in enumerate(config.channel.namespaces):
+        yield from _channel_options(f"channel.namespaces[{index}]", namespace)
+    yield from _namespace_names(config)
+    yield from _times(config)
+    yield from _personal_channel(config)
+    yield from _tokens("client.token", config.client.token)
+    yield from _tokens("client.subscription_token", config.client.subscription_token)
+    yield from _prefixes(config)
+
+
+def _channel_options(path: str, options: ChannelOptions) -> Iterator[Finding]:
+    size, ttl = f"{path}.history_size", f"{path}.history_ttl"
+    history = {size: options.history_size, ttl: options.history_ttl}
+    if options.history_size and not options.history_ttl:
+        yield Finding(history, "history_ttl to be set, too: history takes both")
+    if options.history_ttl and not options.history_size:
+        yield Finding(dict(reversed(history.items())), "history_size to be set, too")
+    for name in ("history_ttl", "history_meta_ttl"):
+        yield from _whole_seconds(f"{path}.{name}", getattr(options, name))
+    for name in ("force_recovery", "allow_recovery"):
+        if getattr(options, name) and not options.keeps_history:
+            expected = "history_size and history_ttl to be set: recovery takes history"
+            yield Finding({f"{path}.{name}": True, **history}, expected)
+    recovers = options.force_recovery and options.force_recovery_mode == "cache"
+    if options.auto_cache_recover and not recovers:
+        values = {
+            f"{path}.auto_cache_recover": True,
+            f"{path}.force_recovery": options.force_recovery,
+            f"{path}.force_recovery_mode": options.force_recovery_mode,
+        }
+        yield Finding(values, 'force_recovery to be true and force_recovery_mode to be "cache"')
+
+
+def _whole_seconds(path: str, seconds: float) -> Iterator[Finding]:
+    if seconds % 1:
+        yield Finding({path: seconds}, 'whole seconds, such as "60s"')
+
+
+def _namespace_names(config: Config) -> Iterator[Finding]:
+    seen: set[str] = set()
+    for index, namespace in enumerate(config.channel.namespaces):
+        path = f"channel.namespaces[{index}].name"
+        if not namespace.name:
+            yield Finding({path: ""}, "a name of two or more letters, digits, -, _ or .")
+        elif namespace.name in seen:
+            yield Finding({path: namespace.name}, "a name that no other namespace has")
+        seen.add(namespace.name)
+
+
+def _times(config: Config) -> Iterator[Finding]:
+    yield from _whole_seconds("channel.history_meta_ttl", config.channel.history_meta_ttl)
+    client = config.client
+    if 0 < client.ping_interval <= client.pong_timeout:
+        values = {
+            "client.pong_timeout": client.pong_timeout,
+            "client.ping_interval": client.ping_interval,
+        }
+        yield Finding(values, "client.pong_timeout to be less than client.ping_interval")
+
+
+def _personal_channel(config: Config) -> Iterator[Finding]:
+    path = "client.subscribe_to_user_personal_channel"
+    personal = config.client.subscribe_to_user_personal_channel
+    if not personal.enabled:
+        return
+    name = personal.personal_channel_namespace
+    spaces: dict[str, ChannelOptions] = {n.name: n for n in config.channel.namespaces}
+    options = spaces.get(name) if name else config.channel.without_namespace
+    where = {f"{path}.personal_channel_namespace": name, "channel.namespaces": ()}
+    if options is None:
+        yield Finding(where, "the name of one of channel.namespaces")
+    elif personal.single_connection and not options.presence:
+        values = {f"{path}.single_connection": True, **where}
+        if not name:
+            values["channel.without_namespace.presence"] = False
+        yield Finding(values, "presence to be on in the namespace of the personal channels")
+
+
+def _tokens(path: str, token: TokenOptions) -> Iterator[Finding]:
+    for exact, regex in (("audience", "audience_regex"), ("issuer", "issuer_regex")):
+        if getattr(token, exact) and getattr(token, regex):
+            values = {f"{path}.{name}": getattr(token, name) for name in (exact, regex)}
+            yield Finding(values, f"only one of {exact} and {regex} to be set")
+
+
+def _prefixes(config: Config) -> Iterator[Finding]:
+    prefixes = {
+        "websocket.handler_prefix": config.websocket.handler_prefix,
+        "http_api.handler_prefix": config.http_api.handler_prefix,
+    }
+    for path, prefix in prefixes.items():
+        if not prefix.startswith("/"):
+            yield Finding({path: prefix}, "a path that starts with /")
+    offered = not config.websocket.disabled and not config.http_api.disabled
+    if offered and len({prefix.rstrip("/") for prefix in prefixes.values()}) == 1:
+        yield Finding(prefixes, "different paths for the WebSocket endpoint and the HTTP API")

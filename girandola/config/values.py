@@ -1,0 +1,162 @@
+"""One value for one option: is it of the right type and in range, and what would be.
+
+Two readings: ``read`` for values of a file, which have types, and ``read_text`` for the
+environment and the command line, where everything is text. Knows nothing of where values come
+from and nothing of the leniency of 2018 (``casting.py``).
+"""
+
+import re
+import warnings
+from typing import Any
+
+from girandola.config.duration import format_duration, parse_duration
+from girandola.config.problems import Unfit
+from girandola.config.schema import Option
+
+_TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
+_FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
+_INT_LIMIT = 2**63
+_DIGITS = re.compile(r"[-+]?[0-9]{1,19}")
+
+
+def read(option: Option, value: Any) -> Any:
+    """Return what ``value`` from a file means for ``option``.
+
+    Raises:
+        Unfit: wrong type, or out of range.
+    """
+    match option.kind:
+        case "bool" if isinstance(value, bool):
+            return value
+        case "int" if isinstance(value, int) and not isinstance(value, bool):
+            return check(option, value)
+        case "string" if isinstance(value, str):
+            return check(option, value)
+        case "duration" if isinstance(value, str):
+            return check(option, _duration(option, value))
+        case "strings" if isinstance(value, list) and all(isinstance(v, str) for v in value):
+            return check(option, tuple(value))
+    raise Unfit(expectation(option))
+
+
+def read_text(option: Option, text: str) -> Any:
+    """Return what ``text`` from the environment or the command line means for ``option``.
+
+    Booleans are written as Go's ParseBool takes them, lists separated by white space.
+
+    Raises:
+        Unfit: it means nothing, or is out of range.
+    """
+    match option.kind:
+        case "bool":
+            value = parse_bool(text)
+            if value is None:
+                raise Unfit(expectation(option))
+            return value
+        case "int":
+            if not _DIGITS.fullmatch(text):
+                raise Unfit(expectation(option))
+            return check(option, int(text))
+        case "strings":
+            return check(option, tuple(text.split()))
+    return read(option, text)
+
+
+def parse_bool(text: str) -> bool | None:
+    """Return what Go's ParseBool makes of ``text``; ``None`` where it refuses."""
+    if text in _TRUE:
+        return True
+    return False if text in _FALSE else None
+
+
+def check(option: Option, value: Any) -> Any:
+    """Return ``value``, which has the right type, if it is also in range.
+
+    Raises:
+        Unfit: it is not.
+    """
+    fits = True
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        fits = (
+            abs(value) < _INT_LIMIT
+            and (option.ge is None or value >= option.ge)
+            and (option.gt is None or value > option.gt)
+            and (option.le is None or value <= option.le)
+        )
+    elif isinstance(value, str):
+        fits = _fits_text(option, value)
+    elif isinstance(value, tuple):
+        fits = all(_fits_text(option, item) for item in value)
+    if not fits:
+        raise Unfit(expectation(option))
+    return value
+
+
+def expectation(option: Option) -> str:
+    """Return what the option takes, to complete "expected …"."""
+    match option.kind:
+        case "bool":
+            return "true or false"
+        case "int":
+            return "a whole number" + _limits(option, str)
+        case "duration":
+            return 'a duration such as "25s"' + _limits(option, format_duration)
+        case "seconds":
+            return "a whole number of seconds" + _limits(option, str)
+        case "strings":
+            return "a list of texts"
+        case "namespaces":
+            return "a list of objects"
+    if option.choices:
+        return _one_of(option)
+    if option.regex:
+        return "a regular expression as Python's re module understands it"
+    return f"text that matches {option.pattern}" if option.pattern else "text"
+
+
+# ── inside ───────────────────────────────────────────────────────────────────────────────────
+
+
+def _duration(option: Option, text: str) -> float:
+    try:
+        return parse_duration(text)
+    except ValueError:
+        raise Unfit(expectation(option)) from None
+
+
+def _fits_text(option: Option, text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair: it could be sent to nobody
+        return False
+    if option.choices:
+        return text in option.choices
+    if option.pattern and not re.search(option.pattern, text):
+        return False
+    return not option.regex or _compiles(text)
+
+
+def _compiles(regex: str) -> bool:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            re.compile(regex)
+        except (re.error, RecursionError, OverflowError):
+            return False
+    return True
+
+
+def _limits(option: Option, shown: Any) -> str:
+    if option.ge is not None and option.le is not None:
+        return f" from {shown(option.ge)} to {shown(option.le)}"
+    if option.ge is not None:
+        return f" of at least {shown(option.ge)}"
+    return f" of more than {shown(option.gt)}" if option.gt is not None else ""
+
+
+def _one_of(option: Option) -> str:
+    names = [f'"{choice}"' for choice in option.choices if choice]
+    text = names[0] if len(names) == 1 else f"one of {', '.join(names)}"
+    if "" in option.choices:
+        text += " or an empty text"
+    return f"{text} ({option.note})" if option.note else text
