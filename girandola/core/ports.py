@@ -254,6 +254,10 @@ class Peer(Protocol):
     def headers(self) -> dict[str, str]:
         """Headers of the HTTP request, names in lower case, as far as the policy needs them."""
 
+    @property
+    def token_channels(self) -> frozenset[str]:
+        """The channels that the connection token listed and that are still subscribed."""
+
     def is_subscribed(self, channel: str) -> bool:
         """Tell whether the connection is live in the channel, by whichever side's wish."""
 

@@ -57,7 +57,7 @@ async def refresh(rules: Rules, peer: Peer, command: Refresh) -> RefreshGrant:
         rules.channels.options(channel)
     if token.user != peer.user:
         raise Close(INVALID_TOKEN, f"{who}: the token is one of user {token.user!r:.100}")
-    if token.subs.keys() != _token_channels(peer):
+    if token.subs.keys() != peer.token_channels:
         raise Close(
             INSUFFICIENT_STATE, f"{who}: the token lists other channels than the one before"
         )
@@ -118,8 +118,3 @@ def _by_signature(rules: Rules, signed: SignedUser) -> RefreshGrant:
         ttl=until.ttl,
         info=signed_info(signed.info) or None,
     )
-
-
-def _token_channels(peer: Peer) -> frozenset[str]:
-    channels: frozenset[str] = getattr(peer, "token_channels", frozenset())
-    return channels
