@@ -33,9 +33,9 @@ class StreamPosition(Struct, frozen=True):
 class Publication(Struct):
     """One message in a channel.
 
-    ``offset`` is 0, and ``epoch`` empty, where the channel keeps no history. ``uid`` and ``client`` exist for the 2018 protocol:
-    the message id and the publisher's client id that a caller of the server API may give.
-    ``time`` is Unix milliseconds, given by the broker.
+    ``offset`` is 0, and ``epoch`` empty, where the channel keeps no history. ``uid`` and
+    ``client`` exist for the 2018 protocol: the message id and the publisher's client id that a
+    caller of the server API may give. ``time`` is Unix milliseconds, given by the broker.
     """
 
     data: bytes

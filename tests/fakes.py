@@ -155,6 +155,7 @@ class FakeTransport:
     """A ``Transport`` that remembers what was written, as one list of messages a write."""
 
     name = "fake"
+    peer = "nowhere"
     one_way = False
 
     def __init__(self) -> None:

@@ -51,6 +51,7 @@ async def connect(session: "Session", command: say.Connect) -> None:
         if _has_expired(session, grant.expire_at):
             if not session.codec.traits.connect_again:
                 raise Reject(EXPIRED, "the credentials have expired")
+            session.log("connect answered as expired", "the credentials have expired")
             session.answer(command, _connected(session, grant, {}, expired=True))
             return
         _check_limits(session, grant)

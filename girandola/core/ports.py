@@ -90,6 +90,10 @@ class Transport(Protocol):
         """What proxies and metrics call it: ``"websocket"``, ``"sse"``, …"""
 
     @property
+    def peer(self) -> str:
+        """Who is at the other end, for the log: ``"127.0.0.1:5555"``."""
+
+    @property
     def one_way(self) -> bool:
         """Whether the client cannot send commands."""
 

@@ -258,7 +258,7 @@ class Session:
         if self.closed:
             return
         self.node.stats.errors += 1
-        self._log(f"{_name(command)} refused: {error.code} {error.message}", detail)
+        self.log(f"{_name(command)} refused: {error.code} {error.message}", detail)
         if (
             isinstance(command, say.Connect)
             and self.state is State.CONNECTING
@@ -270,12 +270,14 @@ class Session:
             self._plan()
         self.answer(command, error)
 
-    def _log(self, what: str, detail: str) -> None:
+    def log(self, what: str, detail: str = "") -> None:
+        """Write one line that an operator can act on."""
         logger.info(
-            "client %s (user %r, %s, %s): %s%s",
+            "client %s (user %r, %s %s, %s): %s%s",
             self.client,
             self.user,
             self.transport.name,
+            self.transport.peer,
             self.codec.name,
             what,
             f": {detail}" if detail else "",
@@ -392,7 +394,7 @@ class Session:
         if subscription.server_side or self.codec.traits.on_gap == "disconnect":
             self.close(INSUFFICIENT_STATE, detail)
             return
-        self._log("unsubscribed", detail)
+        self.log("unsubscribed", detail)
         self._drop(subscription, UNSUBSCRIBED_INSUFFICIENT_STATE)
 
     def _drop(self, subscription: Subscription, why: UnsubscribeCode) -> None:
@@ -475,7 +477,7 @@ class Session:
         if self.app_pings:
             self.close(NO_PONG, "timer")
         else:
-            self._log("dropped", "the transport's ping was not answered")
+            self.log("dropped", "the transport's ping was not answered")
             self._end(NO_PONG)
             self.transport.abort()
         return False
@@ -553,7 +555,7 @@ class Session:
         if self.closed:
             return  # the flush itself found a reason
         if why.code != SHUTDOWN.code:
-            self._log(f"closing: {why.code} {why.reason}", detail)
+            self.log(f"closing: {why.code} {why.reason}", detail)
         self._end(why)
         self.transport.close(why)
 

@@ -119,7 +119,12 @@ class WebSocketTransport:
         session.codec = codec
         self._framing = _FRAMINGS[codec]
 
-    # ── from the session ─────────────────────────────────────────────────────────────────────
+    # ── for the session ─────────────────────────────────────────────────────────────────────
+
+    @property
+    def peer(self) -> str:
+        """See ``ports.Transport``."""
+        return self._connection.peer if self._connection is not None else "unknown"
 
     def write(self, messages: list[bytes]) -> None:
         """See ``ports.Transport``."""
