@@ -289,6 +289,7 @@ class HttpConnection(asyncio.Protocol):
         "_headers",
         "_keep_alive",
         "_parser",
+        "_peer",
         "_phase",
         "_position",
         "_quiet",
@@ -306,6 +307,7 @@ class HttpConnection(asyncio.Protocol):
     )
 
     _transport: asyncio.Transport
+    _peer: str
 
     def __init__(self, shared: Connections) -> None:
         self._shared = shared
@@ -343,6 +345,7 @@ class HttpConnection(asyncio.Protocol):
         """Begin."""
         # Both loops promise a transport that writes; uvloop's is no asyncio.Transport by name.
         self._transport = cast(asyncio.Transport, transport)
+        self._peer = websocket.peer_name(transport)
         self._set_deadline(self._shared.limits.head_timeout)
         self._shared.add(self)
 
@@ -396,7 +399,7 @@ class HttpConnection(asyncio.Protocol):
 
     def close_if_idle(self) -> None:
         """Close unless a request is under way."""
-        if self._phase == _IDLE and not self._write_paused:
+        if self._phase == _IDLE:
             self._close()
 
     def abort(self) -> None:
@@ -445,7 +448,7 @@ class HttpConnection(asyncio.Protocol):
         self._working = False
         if self._phase >= _LINGERING:
             return
-        if self._position < len(self._data) or self._write_paused:
+        if self._position < len(self._data):
             if not self._reading_paused:
                 self._reading_paused = True
                 self._transport.pause_reading()
@@ -544,7 +547,7 @@ class HttpConnection(asyncio.Protocol):
             path,
             query=query_text,
             headers=self._headers,
-            peer=self._peer(),
+            peer=self._peer,
             http_version=self._parser.get_http_version(),
         )
 
@@ -688,7 +691,7 @@ class HttpConnection(asyncio.Protocol):
 
     def _refuse(self, status: int, reason: str) -> None:
         """Answer what is not, or not yet, a request for anyone, and end the connection."""
-        logger.info("connection %s: refused with %d: %s", self._peer(), status, reason)
+        logger.info("connection %s: refused with %d: %s", self._peer, status, reason)
         response = plain_response(status)
         date = self._shared.date()
         self._transport.write(encode_response(response, date=date, connection="close"))
@@ -789,6 +792,3 @@ class HttpConnection(asyncio.Protocol):
 
     def _set_deadline(self, seconds: float) -> None:
         self.deadline = self._shared.clock.now() + seconds
-
-    def _peer(self) -> str:
-        return websocket.peer_name(self._transport)

@@ -1,5 +1,6 @@
 """HTTP/1.1 on a fake transport, with a clock moved by hand and literal requests."""
 
+import asyncio
 import logging
 import re
 from collections.abc import Awaitable
@@ -394,6 +395,15 @@ def test_an_answer_for_a_peer_that_is_gone_is_dropped() -> None:
     assert site.connections.http == set()
 
 
+def test_a_handler_that_is_cancelled_ends_its_connection() -> None:
+    site = Site()
+    site.ask(get("/later"))
+    site.waiters[0].set_exception(asyncio.CancelledError())
+    with pytest.raises(asyncio.CancelledError):
+        site.clock.run()
+    assert site.transport.aborted
+
+
 # ── wherever the bytes are cut ───────────────────────────────────────────────────────────────
 
 HANDSHAKE = CHROMIUM.replace("\n", "\r\n").encode()
@@ -554,6 +564,8 @@ def test_a_path_that_leads_nowhere_is_answered_with_404_and_the_connection_stays
 def test_a_path_that_leads_nowhere_is_answered_before_the_body_is_read() -> None:
     site = Site()
     assert site.ask(post(b"x" * 100_000, path="/nowhere")[:200]) == refusal(b"404 Not Found")
+    assert site.transport.eof_written
+    assert not site.transport.closing, "input is still on its way"
 
 
 def test_a_method_that_a_route_does_not_take_is_answered_with_405() -> None:
@@ -681,6 +693,17 @@ def test_frames_sent_behind_the_handshake_are_not_lost() -> None:
     assert site.listener.events == [("open",), ("text", b"early")]
     assert site.connections.http == set()
     assert len(site.connections.websockets) == 1
+
+
+def test_a_handshake_may_wait_behind_another_request() -> None:
+    site = Site()
+    site.ask(get("/later") + HANDSHAKE)
+    site.waiters[0].set_result(Response(200, b"done"))
+    site.clock.run()
+    assert site.transport.take() == answer(b"200 OK", b"done") + OPENED
+    site.transport.receive(client_frame(1, b"hello"))
+    assert isinstance(site.listener, FakeListener)
+    assert site.listener.events == [("open",), ("text", b"hello")]
 
 
 def test_the_limits_of_the_route_are_those_of_the_websocket() -> None:

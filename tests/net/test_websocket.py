@@ -254,6 +254,19 @@ def test_the_masked_example_of_rfc_6455_section_5_7_is_read() -> None:
     assert ours([bytes.fromhex("818537fa213d7f9f4d5158")]) == ([(1, b"Hello")], None)
 
 
+@pytest.mark.parametrize("between", [b"", client_frame(9)])
+def test_a_new_message_inside_an_unfinished_one_is_refused(between: bytes) -> None:
+    """Also when it begins with a read of its own, where the fast path might take it."""
+    begun = client_frame(1, b"a", fin=False) + between
+    assert ours([begun, client_frame(1, b"b")])[1] == 1002
+
+
+def test_a_payload_that_looks_like_a_frame_is_a_payload() -> None:
+    inner = client_frame(1, b"hello")
+    data = client_frame(2, inner * 2, mask=bytes(4))
+    assert ours([data[:6], data[6:]]) == ([(2, inner * 2)], None)
+
+
 def test_a_length_need_not_be_written_in_its_shortest_form() -> None:
     data = client_frame(1, b"hi", length=(2).to_bytes(8, "big"))
     assert ours([data]) == ([(1, b"hi")], None)
