@@ -61,7 +61,7 @@ async def join(subscription: Subscription, grant: SubscribeGrant, asked: Recover
     if subscription.presence:
         await node.add_presence(channel, session.client, session.info_in(subscription))
         if not is_current(subscription):
-            await node.remove_presence(channel, session.client)
+            await take_back_presence(subscription)
             raise Withdrawn
     expires = bool(grant.expire_at) and grant.client_refreshes
     subscribed = Subscribed(
@@ -78,6 +78,16 @@ async def join(subscription: Subscription, grant: SubscribeGrant, asked: Recover
     subscribed.positioned = subscription.positioned
     subscribed.recoverable = subscription.recoverable
     return subscribed
+
+
+async def take_back_presence(subscription: Subscription) -> None:
+    """Remove the entry of a subscription that ended while the entry was being made.
+
+    Where the client has subscribed again meanwhile, the entry is that subscription's by now.
+    """
+    session = subscription.session
+    if subscription.channel not in session.subscriptions:
+        await session.node.remove_presence(subscription.channel, session.client)
 
 
 async def _take_position(
@@ -112,7 +122,10 @@ async def _take_position(
 
 def go_live(subscription: Subscription, subscribed: Subscribed) -> None:
     """Let publications flow. The reply must be queued, with no wait in between."""
-    if not subscription.session.closed:
+    session = subscription.session
+    if not session.closed:
+        subscription.checked_offset = subscribed.top.offset
+        subscription.checked_at = session.node.clock.now()
         subscription.go_live(subscribed.top)
 
 

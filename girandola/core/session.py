@@ -210,9 +210,10 @@ class Session:
     async def _carry_out(self, commands: list[say.Command]) -> None:
         if not (self.codec.traits.replies_together and len(commands) > 1):
             for command in commands:
-                if self.closed:
-                    return
                 await self._handle(command)
+                if self.closed or self.state is State.REFUSED:
+                    # The peer did not know yet, and is not to be closed for it.
+                    return
             return
         replies: list[bytes] = []
         self._together = replies
@@ -322,10 +323,17 @@ class Session:
         """Go on until the time granted."""
         self._expire_at = grant.expire_at
         if grant.info is not None:
-            self.conn_info = grant.info
+            self._renew_info(grant.info)
         if grant.meta is not None:
             self.meta = grant.meta
         self._set_deadline()
+
+    def _renew_info(self, conn_info: bytes) -> None:
+        """Be seen with other info, in the channels subscribed already, too."""
+        self.conn_info = conn_info
+        for subscription in self.subscriptions.values():
+            if subscription.info is not None:
+                subscription.info = self.client_info(subscription.info.chan_info)
 
     def refresh_by_server(self, expired: bool, expire_at: int, info: bytes | None) -> None:
         """Change when the connection expires (Unix seconds), and tell the client; or end it."""
@@ -515,15 +523,19 @@ class Session:
         if subscription.presence:
             await self.node.add_presence(channel, self.client, self.info_in(subscription))
             if not joining.is_current(subscription):
-                await self.node.remove_presence(channel, self.client)
+                await joining.take_back_presence(subscription)
                 return
         if not subscription.positioned or self.codec.traits.on_gap == "nothing":
             return
-        if subscription.checked_offset != subscription.offset:
-            # Publications came since the last look, each checked for a gap.
-            subscription.checked_offset = subscription.offset
-            return
+        now = self.node.clock.now()
         before = subscription.offset
+        if subscription.checked_offset != before:
+            # Publications came since the last look, each checked for a gap.
+            subscription.checked_offset, subscription.checked_at = before, now
+            return
+        if now < subscription.checked_at + self.node.options.channel_position_check_delay:
+            return
+        subscription.checked_at = now
         page = await self.node.read_history(channel, limit=0, meta_ttl=subscription.meta_ttl)
         if not joining.is_current(subscription) or subscription.offset != before:
             return

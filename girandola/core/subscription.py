@@ -30,11 +30,13 @@ class Subscription:
 
     While ``held`` is there, pushes wait in it (history is still being read, or the reply is not
     queued). ``offset`` and ``epoch`` say up to where the client has the stream, where
-    ``positioned``. ``expire_at`` in Unix seconds, 0 for never.
+    ``positioned``. ``expire_at`` in Unix seconds, 0 for never. ``checked_offset`` was
+    known to be right at ``checked_at`` (of ``Clock.now``).
     """
 
     __slots__ = (
         "channel",
+        "checked_at",
         "checked_offset",
         "client_refreshes",
         "encoding",
@@ -68,6 +70,7 @@ class Subscription:
         self.recoverable = False
         self.offset = 0
         self.epoch = ""
+        self.checked_at = 0.0
         self.checked_offset = -1
         self.presence = False
         self.join_leave = False
