@@ -20,6 +20,7 @@ from msgspec import Struct
 from girandola.core.ports import Clock
 from girandola.net import websocket
 from girandola.net.websocket import Listener, WebSocketConnection
+from girandola.net.writing import peer_name
 
 logger = logging.getLogger(__name__)
 
@@ -345,7 +346,7 @@ class HttpConnection(asyncio.Protocol):
         """Begin."""
         # Both loops promise a transport that writes; uvloop's is no asyncio.Transport by name.
         self._transport = cast(asyncio.Transport, transport)
-        self._peer = websocket.peer_name(transport)
+        self._peer = peer_name(transport)
         self._set_deadline(self._shared.limits.head_timeout)
         self._shared.add(self)
 
