@@ -32,6 +32,7 @@ class Hub:
 
     def __init__(self, stats: Stats) -> None:
         self._stats = stats
+        self._arriving: set[Session] = set()
         self._clients: dict[str, Session] = {}
         self._users: dict[str, set[Session]] = {}
         self._channels: dict[str, set[Subscription]] = {}
@@ -39,13 +40,19 @@ class Hub:
 
     # ── sessions ─────────────────────────────────────────────────────────────────────────────
 
+    def arrive(self, session: Session) -> None:
+        """Note a session that is not authenticated yet: only ``sessions`` tells of it."""
+        self._arriving.add(session)
+
     def add(self, session: Session) -> None:
         """Register an authenticated session."""
+        self._arriving.discard(session)
         self._clients[session.client] = session
         self._users.setdefault(session.user, set()).add(session)
 
     def remove(self, session: Session) -> None:
         """Forget a session; harmless when it is not here."""
+        self._arriving.discard(session)
         if self._clients.pop(session.client, None) is None:
             return
         sessions = self._users[session.user]
@@ -54,8 +61,8 @@ class Hub:
             del self._users[session.user]
 
     def sessions(self) -> list[Session]:
-        """Return all sessions, as they are now."""
-        return list(self._clients.values())
+        """Return all sessions as they are now, those still connecting, too."""
+        return [*self._arriving, *self._clients.values()]
 
     def session(self, client: str) -> Session | None:
         """Return the session with this client id."""

@@ -128,6 +128,7 @@ class Session:
         self._presence_at = inf
         self._deadline = node.clock.now() + options.stale_close_delay
         node.stats.connections_opened += 1
+        node.hub.arrive(self)
         self._plan()
 
     @property
@@ -315,6 +316,7 @@ class Session:
         self._connecting = False
         if self.state is State.CONNECTING:
             self.node.hub.remove(self)
+            self.node.hub.arrive(self)
             for subscription in list(self.subscriptions.values()):
                 joining.abandon(subscription)
             self.user = ""
