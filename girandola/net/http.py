@@ -1,180 +1,53 @@
-"""HTTP/1.1 (RFC 9112) over asyncio transports, parsed by httptools.
+"""HTTP/1.1 (RFC 9112) over asyncio transports.
 
 A connection reads one request, asks ``find`` what its path leads to, answers, and goes on, or
 becomes a ``WebSocketConnection``. It knows requests and routes; not which routes there are, nor
-what the answers mean. Everything a stranger can make long or late has a limit in ``HttpLimits``.
+what the answers mean. How requests are read is the business of ``request_parser.py``; requests,
+answers and routes are values of ``messages.py``, imported from here by those who use both.
+Everything a stranger can make long or late has a limit in ``HttpLimits``.
 """
 
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from email.utils import formatdate
-from http import HTTPStatus
 from typing import cast
-from urllib.parse import parse_qs, unquote
-
-import httptools
-from msgspec import Struct
 
 from girandola.core.ports import Clock
-from girandola.net import websocket
+from girandola.net.handshake import handshake_refusal, handshake_response, select_subprotocol
+from girandola.net.messages import (
+    DEFAULT_MAX_BODY,
+    Find,
+    Handler,
+    HttpLimits,
+    Request,
+    Response,
+    Route,
+    WebSocketRoute,
+    encode_response,
+    plain_response,
+)
+from girandola.net.request_parser import Refusal, RequestParser
 from girandola.net.websocket import Listener, WebSocketConnection
 from girandola.net.writing import peer_name
 
+__all__ = [
+    "DEFAULT_MAX_BODY",
+    "Connections",
+    "Find",
+    "Handler",
+    "HttpConnection",
+    "HttpLimits",
+    "Request",
+    "Response",
+    "Route",
+    "WebSocketRoute",
+    "encode_response",
+    "plain_response",
+]
+
 logger = logging.getLogger(__name__)
-
-# ── what is said ─────────────────────────────────────────────────────────────────────────────
-
-
-class Request:
-    """One request, whole: the body is here before a handler sees it.
-
-    ``path`` is percent-decoded, ``raw_path`` is not; neither has the query. ``headers`` has names
-    in lower case, and repeated values joined by ``", "``. ``peer`` is like ``127.0.0.1:5555``.
-    ``subprotocol`` is what a WebSocket handshake agreed on, ``""`` for none.
-    """
-
-    __slots__ = (
-        "body",
-        "headers",
-        "http_version",
-        "method",
-        "path",
-        "peer",
-        "query",
-        "raw_path",
-        "subprotocol",
-    )
-
-    def __init__(
-        self,
-        method: str,
-        raw_path: str,
-        *,
-        query: str = "",
-        headers: dict[str, str] | None = None,
-        body: bytes = b"",
-        peer: str = "",
-        http_version: str = "1.1",
-    ) -> None:
-        self.method = method
-        self.raw_path = raw_path
-        self.path = unquote(raw_path) if "%" in raw_path else raw_path
-        self.query = query
-        self.headers = {} if headers is None else headers
-        self.body = body
-        self.peer = peer
-        self.http_version = http_version
-        self.subprotocol = ""
-
-    def query_params(self) -> dict[str, list[str]]:
-        """Return the query's values by name, decoded; empty values count."""
-        return parse_qs(self.query, keep_blank_values=True)
-
-
-class Response:
-    """One answer. ``headers`` are further ones: length, connection and date come by themselves.
-
-    A name or value with a line break makes the answer a 500: it is never sent.
-    """
-
-    __slots__ = ("body", "content_type", "headers", "status")
-
-    def __init__(
-        self,
-        status: int,
-        body: bytes = b"",
-        content_type: str = "text/plain; charset=utf-8",
-        headers: Sequence[tuple[str, str]] = (),
-    ) -> None:
-        self.status = status
-        self.body = body
-        self.content_type = content_type
-        self.headers = headers
-
-
-def plain_response(status: int, headers: Sequence[tuple[str, str]] = ()) -> Response:
-    """Return an answer that says just the name of its status, and a line feed."""
-    return Response(status, f"{_PHRASES[status]}\n".encode(), headers=headers)
-
-
-_PHRASES = {int(status): status.phrase for status in HTTPStatus}
-_WITHOUT_BODY = frozenset({204, 304})
-
-
-def encode_response(
-    response: Response, *, date: str, connection: str = "", head_only: bool = False
-) -> bytes:
-    """Return the bytes of an answer. ``connection`` is the value of that header, if any.
-
-    Raises ``ValueError`` when a header would end before its end.
-    """
-    status, body = response.status, response.body
-    lines = [f"HTTP/1.1 {status} {_PHRASES.get(status, 'Status')}", f"Date: {date}"]
-    if status not in _WITHOUT_BODY:
-        if response.content_type:
-            lines.append(f"Content-Type: {response.content_type}")
-        lines.append(f"Content-Length: {len(body)}")
-    if connection:
-        lines.append(f"Connection: {connection}")
-    lines += [f"{name}: {value}" for name, value in response.headers]
-    head = "\r\n".join(lines)
-    breaks = len(lines) - 1
-    if head.count("\r") != breaks or head.count("\n") != breaks or "\0" in head:
-        raise ValueError("a response header holds a line break")
-    encoded = head.encode("latin-1") + b"\r\n\r\n"
-    return encoded if head_only or status in _WITHOUT_BODY else encoded + body
-
-
-# ── where a path leads ───────────────────────────────────────────────────────────────────────
-
-Handler = Callable[[Request], Response | Awaitable[Response]]
-"""Answers a request: at once, or later."""
-
-DEFAULT_MAX_BODY = 64 * 1024
-
-
-class Route(Struct, frozen=True):
-    """A handler, the methods it takes (none named: any), and the longest body in bytes.
-
-    A route that takes GET takes HEAD.
-    """
-
-    handler: Handler
-    methods: tuple[str, ...] = ()
-    max_body: int = DEFAULT_MAX_BODY
-
-
-class WebSocketRoute(Struct, frozen=True):
-    """Who listens behind a WebSocket, decided per request.
-
-    ``accept`` is called for proper handshakes only, with ``Request.subprotocol`` chosen; a
-    ``Response`` refuses. A ``Listener`` it returns gets ``on_open`` and ``on_close`` for sure.
-    """
-
-    accept: Callable[[Request], Listener | Response]
-    max_message_size: int = 65536
-    write_timeout: float = 1.0
-    subprotocols: tuple[str, ...] = ()
-
-
-Find = Callable[[Request], Route | WebSocketRoute | Response]
-"""What a request's path and method lead to; a ``Response`` where they lead nowhere."""
-
-
-class HttpLimits(Struct, frozen=True, kw_only=True):
-    """Bytes, counts, and seconds. Time is looked at once a second, so may run that much longer."""
-
-    head_size: int = 16 * 1024
-    header_count: int = 100
-    head_timeout: float = 10.0
-    body_timeout: float = 30.0
-    idle_timeout: float = 75.0
-    write_timeout: float = 30.0
-    linger_timeout: float = 2.0
-    websocket_close_timeout: float = websocket.DEFAULT_CLOSE_TIMEOUT
-
 
 # ── all connections of a server ──────────────────────────────────────────────────────────────
 
@@ -260,47 +133,22 @@ _ANSWERING = 3  # the handler has the request
 _LINGERING = 4  # all is said; what still comes is thrown away, so that TCP delivers our last word
 _CLOSED = 5
 
-_HEAD_END = b"\r\n\r\n"
-_QUIET_LIMIT = 64 * 1024  # bytes of chunk framing and trailers with no content between them
-_PIECE_SIZE = 16 * 1024
-
-
-class _TooManyHeaders(Exception):
-    """Raised into httptools to stop it."""
-
 
 class HttpConnection(asyncio.Protocol):
     """One HTTP connection, from accept to its end or to the handshake of a WebSocket.
 
-    Input is fed to httptools in pieces that never reach beyond one request (an empty line ends
-    every head and every chunked body; other bodies have a length). So requests are answered one
-    by one, what follows waits unparsed, and where the network cut the bytes makes no difference.
+    Requests are answered one by one; what follows the one being answered waits unread.
     """
 
     __slots__ = (
-        "_body",
-        "_body_left",
-        "_complete",
-        "_data",
         "_eof",
-        "_fed",
-        "_first_byte",
-        "_head_done",
-        "_header_count",
-        "_headers",
-        "_keep_alive",
         "_parser",
         "_peer",
         "_phase",
-        "_position",
-        "_quiet",
         "_reading_paused",
-        "_request",
         "_route",
         "_shared",
         "_started",
-        "_tail",
-        "_target",
         "_transport",
         "_working",
         "_write_paused",
@@ -309,35 +157,17 @@ class HttpConnection(asyncio.Protocol):
 
     _transport: asyncio.Transport
     _peer: str
+    _parser: RequestParser
 
     def __init__(self, shared: Connections) -> None:
         self._shared = shared
-        self._parser = httptools.HttpRequestParser(self)
         self._phase = _IDLE
         self.deadline = math.inf
-        self._data = b""  # received and, from _position on, not fed to the parser yet
-        self._position = 0
         self._working = False
         self._reading_paused = False
         self._write_paused = False
         self._eof = False
-        self._forget_request()
-
-    def _forget_request(self) -> None:
-        self._target = b""
-        self._headers: dict[str, str] = {}
-        self._header_count = 0
-        self._fed = 0  # bytes of the head
-        self._first_byte = 0
-        self._tail = b""  # the last bytes fed, for an empty line that the network cut
-        self._head_done = False
-        self._complete = False
-        self._keep_alive = False
-        self._request: Request | None = None
         self._route: Route | None = None
-        self._body = bytearray()
-        self._body_left = -1  # -1: chunked, or none
-        self._quiet = 0
         self._started = 0.0
 
     # ── for the loop ─────────────────────────────────────────────────────────────────────────
@@ -347,6 +177,7 @@ class HttpConnection(asyncio.Protocol):
         # Both loops promise a transport that writes; uvloop's is no asyncio.Transport by name.
         self._transport = cast(asyncio.Transport, transport)
         self._peer = peer_name(transport)
+        self._parser = RequestParser(self._shared.limits, self._peer)
         self._set_deadline(self._shared.limits.head_timeout)
         self._shared.add(self)
 
@@ -354,8 +185,7 @@ class HttpConnection(asyncio.Protocol):
         """Take bytes from the peer."""
         if self._phase >= _LINGERING:
             return
-        rest = self._data[self._position :]
-        self._data, self._position = rest + data if rest else data, 0
+        self._parser.feed(data)
         if not self._working:
             self._work()
 
@@ -407,225 +237,75 @@ class HttpConnection(asyncio.Protocol):
         """End at once."""
         self._transport.abort()
 
-    # ── for httptools ────────────────────────────────────────────────────────────────────────
-
-    def on_url(self, url: bytes) -> None:
-        """Take a part of the request's target."""
-        self._target += url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header, or a trailer, which only counts."""
-        self._header_count += 1
-        if self._header_count > self._shared.limits.header_count:
-            raise _TooManyHeaders
-        if self._request is not None:
-            return
-        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
-        before = self._headers.get(key)
-        self._headers[key] = text if before is None else f"{before}, {text}"
-
-    def on_headers_complete(self) -> None:
-        """Take the end of the head."""
-        self._head_done = True
-        if self._request is None:
-            self._keep_alive = self._parser.should_keep_alive()
-
-    def on_body(self, data: bytes) -> None:
-        """Take a part of the body."""
-        self._body += data
-        self._quiet = 0
-
-    def on_message_complete(self) -> None:
-        """Take the end of the request."""
-        self._complete = True
-
     # ── reading ──────────────────────────────────────────────────────────────────────────────
 
     def _work(self) -> None:
         """Go through the input until it ends or something has to be waited for."""
         self._working = True
-        while self._position < len(self._data) and self._phase <= _BODY and not self._write_paused:
-            self._take_piece()
+        parser = self._parser
+        try:
+            while parser.has_input() and self._phase <= _BODY and not self._write_paused:
+                if self._phase == _BODY:
+                    self._read_body()
+                else:
+                    self._read_head()
+        except Refusal as refusal:
+            self._refuse(refusal.status, refusal.reason)
         self._working = False
         if self._phase >= _LINGERING:
             return
-        if self._position < len(self._data):
+        if parser.has_input():
             if not self._reading_paused:
                 self._reading_paused = True
                 self._transport.pause_reading()
         else:
             self._resume_reading()
 
-    def _take_piece(self) -> None:
-        start = self._position
-        end = self._end_of_piece(start)
-        data = self._data
-        piece = data if start == 0 and end == len(data) else data[start:end]
-        self._position = end
-        if self._request is None:
-            piece = self._count_head(piece)
-        else:
-            self._quiet += len(piece)
-        upgrade = False
-        try:
-            self._parser.feed_data(piece)
-        except httptools.HttpParserUpgrade:
-            upgrade = True
-        except httptools.HttpParserError as error:
-            self._refuse_unparsable(error)
-            return
-        request, route = self._request, self._route
-        if request is None or route is None:
-            if self._head_done:
-                self._take_head(upgrade)
-            elif self._fed > self._shared.limits.head_size:
-                self._refuse(431, f"head of more than {self._shared.limits.head_size} bytes")
-        else:
-            self._take_body(request, route)
-
-    def _end_of_piece(self, start: int) -> int:
-        """Return where the next piece to feed ends: at most at the end of the request."""
-        data = self._data
-        if self._body_left >= 0:
-            end = min(start + self._body_left, len(data))
-            self._body_left -= end - start
-            return end
-        limit = min(start + _PIECE_SIZE, len(data))
-        if self._tail:
-            joint = self._tail + data[start : start + 3]
-            found = joint.find(_HEAD_END)
-            if found >= 0:
-                limit = start + found + len(_HEAD_END) - len(self._tail)
-                self._tail = b""
-                return limit
-        found = data.find(_HEAD_END, start, limit)
-        if found >= 0:
-            self._tail = b""
-            return found + len(_HEAD_END)
-        self._tail = (self._tail + data[max(start, limit - 3) : limit])[-3:]
-        return limit
-
-    def _count_head(self, piece: bytes) -> bytes:
-        """Begin a request with its first bytes, and return no more than a head may have."""
+    def _read_head(self) -> None:
         if self._phase == _IDLE:
             self._phase = _HEAD
             self._set_deadline(self._shared.limits.head_timeout)
-        if not self._first_byte:
-            self._first_byte = next((byte for byte in piece if byte not in b"\r\n"), 0)
-        room = self._shared.limits.head_size - self._fed
-        self._fed += len(piece)
-        return piece if len(piece) <= room else piece[:room]
-
-    def _take_head(self, upgrade: bool) -> None:
-        request = self._request = self._make_request()
+        request = self._parser.read_head()
         if request is None:
-            self._refuse(400, "the request's target is not a path")
-            return
-        problem = self._problem_of_head(request)
-        if problem is not None:
-            self._refuse(*problem)
             return
         if logger.isEnabledFor(logging.DEBUG):
             self._started = self._shared.clock.now()
-        self._follow(request, self._shared.find(request), upgrade)
+        self._follow(request, self._shared.find(request))
 
-    def _make_request(self) -> Request | None:
-        target = self._target.decode("latin-1")
-        method = self._parser.get_method().decode("latin-1")
-        if not target.startswith("/") and target != "*" and method != "CONNECT":
-            try:
-                url = httptools.parse_url(self._target)
-            except httptools.HttpParserInvalidURLError:
-                return None
-            if not url.host:
-                return None
-            target = (url.path or b"/").decode("latin-1")
-            if url.query:
-                target += f"?{url.query.decode('latin-1')}"
-        path, _, query_text = target.partition("#")[0].partition("?")
-        return Request(
-            method,
-            path,
-            query=query_text,
-            headers=self._headers,
-            peer=self._peer,
-            http_version=self._parser.get_http_version(),
-        )
-
-    def _problem_of_head(self, request: Request) -> tuple[int, str] | None:
-        """Return status and reason when no route could answer such a head."""
-        headers = request.headers
-        if request.http_version not in {"1.0", "1.1"}:
-            return 505, f"HTTP version {request.http_version}"
-        if request.method == "CONNECT":
-            return 501, "method CONNECT"
-        host = headers.get("host")
-        if (host is None and request.http_version == "1.1") or (host and "," in host):
-            return 400, "exactly one Host header is expected"
-        coding = headers.get("transfer-encoding")
-        if coding is not None:
-            if request.http_version == "1.0":
-                return 400, "Transfer-Encoding in HTTP/1.0"
-            if coding.strip().lower() != "chunked":
-                return 501, "a Transfer-Encoding other than chunked"
-        if headers.get("expect", "100-continue").lower() != "100-continue":
-            return 417, "an Expect other than 100-continue"
-        return None
-
-    def _follow(
-        self, request: Request, target: Route | WebSocketRoute | Response, upgrade: bool
-    ) -> None:
+    def _follow(self, request: Request, target: Route | WebSocketRoute | Response) -> None:
         """Go where the path of the request leads."""
-        length = int(request.headers.get("content-length", "0"))
-        has_body = length > 0 or "transfer-encoding" in request.headers
+        length = self._parser.body_length
+        # What cannot be told from the next request ends the connection with the answer.
+        entangled = length > 0 or self._parser.offers_upgrade
         if isinstance(target, Response):
-            self._respond(target, close=has_body or upgrade)
+            self._respond(target, close=entangled)
         elif isinstance(target, WebSocketRoute):
-            self._open_websocket(request, target, close=has_body or upgrade)
-        elif length > target.max_body:
+            self._open_websocket(request, target, close=entangled)
+        elif math.isfinite(length) and length > target.max_body:
             self._refuse(413, f"body of {length} bytes, at most {target.max_body} are taken")
         else:
             self._route = target
-            if upgrade:
-                self._go_on_without_upgrade(length)
-            if has_body:
-                self._await_body(request, length)
+            self._parser.begin_body()
+            if length:
+                self._await_body(request)
             else:
                 self._dispatch(request, target)
 
-    def _go_on_without_upgrade(self, length: int) -> None:
-        """Stay with HTTP although the request offers to leave it (as Java's client does).
-
-        httptools takes what follows for the other protocol. A new parser, told of the body by a
-        head of our own, reads on.
-        """
-        body = b"Transfer-Encoding: chunked" if not length else b"Content-Length: %d" % length
-        if not length and "transfer-encoding" not in self._headers:
-            body = b"Content-Length: 0"
-        self._parser = httptools.HttpRequestParser(self)
-        self._complete = False
-        self._parser.feed_data(b"POST / HTTP/1.1\r\n" + body + b"\r\n\r\n")
-
-    def _await_body(self, request: Request, length: int) -> None:
+    def _await_body(self, request: Request) -> None:
         self._phase = _BODY
         self._set_deadline(self._shared.limits.body_timeout)
-        if length:
-            self._body_left = length
         if (
             "expect" in request.headers
             and request.http_version == "1.1"
-            and self._position == len(self._data)
+            and not self._parser.has_input()
         ):
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
-    def _take_body(self, request: Request, route: Route) -> None:
-        if len(self._body) > route.max_body:
-            self._refuse(413, f"body of more than {route.max_body} bytes")
-        elif self._complete:
-            request.body = bytes(self._body)
+    def _read_body(self) -> None:
+        request, route = self._parser.request, self._route
+        assert request is not None and route is not None  # noqa: S101, PT018  as the phase says
+        if self._parser.read_body(route.max_body):
             self._dispatch(request, route)
-        elif self._quiet > _QUIET_LIMIT:
-            self._refuse(400, "a chunked body with too much beside its content")
 
     # ── answering ────────────────────────────────────────────────────────────────────────────
 
@@ -662,11 +342,11 @@ class HttpConnection(asyncio.Protocol):
 
     def _respond(self, response: Response, *, close: bool = False) -> None:
         """Answer the request, and await the next one or end the connection."""
-        request = self._request
+        request = self._parser.request
         if self._phase >= _LINGERING or request is None:
             return  # nobody waits for it any more
-        ends_here = self._eof and self._position >= len(self._data)
-        keep = self._keep_alive and not (close or ends_here or self._shared.draining)
+        ends_here = self._eof and not self._parser.has_input()
+        keep = self._parser.keep_alive and not (close or ends_here or self._shared.draining)
         connection = "close"
         if keep:
             connection = "keep-alive" if request.http_version == "1.0" else ""
@@ -683,9 +363,11 @@ class HttpConnection(asyncio.Protocol):
         if logger.isEnabledFor(logging.DEBUG):
             self._log_access(request, response.status)
         if not keep:
-            self._end(linger=not self._complete)
+            self._end(linger=not self._parser.complete)
             return
-        self._forget_request()
+        self._parser.forget()
+        self._route = None
+        self._started = 0.0
         self._phase = _IDLE
         if not self._write_paused:
             self._set_deadline(self._shared.limits.idle_timeout)
@@ -698,28 +380,15 @@ class HttpConnection(asyncio.Protocol):
         self._transport.write(encode_response(response, date=date, connection="close"))
         self._end(linger=True)
 
-    def _refuse_unparsable(self, error: httptools.HttpParserError) -> None:
-        coding = self._headers.get("transfer-encoding", "chunked").strip().lower()
-        if isinstance(error.__context__, _TooManyHeaders):
-            self._refuse(431, f"more than {self._shared.limits.header_count} headers")
-        elif coding != "chunked" and "content-length" not in self._headers:
-            self._refuse(501, "a Transfer-Encoding other than chunked")
-        elif isinstance(error, httptools.HttpParserInvalidMethodError) and (
-            b"A" <= bytes((self._first_byte,)) <= b"Z"
-        ):
-            self._refuse(501, "unknown method")
-        else:
-            self._refuse(400, str(error))
-
     def _open_websocket(self, request: Request, route: WebSocketRoute, *, close: bool) -> None:
         headers = request.headers
-        refusal = websocket.handshake_refusal(request.method, request.http_version, headers)
+        refusal = handshake_refusal(request.method, request.http_version, headers)
         if refusal is not None:
             text = f"{refusal.text}\n".encode()
             self._respond(Response(refusal.status, text, headers=refusal.headers), close=close)
             return
         offered = headers.get("sec-websocket-protocol", "")
-        request.subprotocol = websocket.select_subprotocol(offered, route.subprotocols)
+        request.subprotocol = select_subprotocol(offered, route.subprotocols)
         try:
             answer = route.accept(request)
         except Exception:
@@ -733,10 +402,10 @@ class HttpConnection(asyncio.Protocol):
     def _hand_over(self, listener: Listener, route: WebSocketRoute, request: Request) -> None:
         """Become a WebSocket; what came behind the head is its first input."""
         key = request.headers["sec-websocket-key"]
-        self._transport.write(websocket.handshake_response(key, request.subprotocol))
+        self._transport.write(handshake_response(key, request.subprotocol))
         if logger.isEnabledFor(logging.DEBUG):
             self._log_access(request, 101)
-        transport, rest = self._transport, self._data[self._position :]
+        transport, rest = self._transport, self._parser.rest()
         connection = self._shared.open_websocket(listener, route)
         self._resume_reading()
         self._phase = _CLOSED
@@ -768,7 +437,7 @@ class HttpConnection(asyncio.Protocol):
         """
         if linger and not self._eof and self._transport.can_write_eof():
             self._phase = _LINGERING
-            self._data, self._position = b"", 0
+            self._parser.drop_input()
             self._set_deadline(self._shared.limits.linger_timeout)
             self._transport.write_eof()
             self._resume_reading()
@@ -782,8 +451,7 @@ class HttpConnection(asyncio.Protocol):
 
     def _let_go(self) -> None:
         """Leave the table, and break the circle with the parser's callbacks."""
-        self._data, self._position = b"", 0
-        del self._parser
+        self._parser.drop()
         self._shared.remove(self)
 
     def _resume_reading(self) -> None:

@@ -1,0 +1,163 @@
+"""Requests, answers, and the routes between them: plain values, without any I/O.
+
+It knows how an answer is written; not how a request is read, nor which routes there are.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from http import HTTPStatus
+from urllib.parse import parse_qs, unquote
+
+from msgspec import Struct
+
+from girandola.net.websocket import DEFAULT_CLOSE_TIMEOUT, Listener
+
+# ── what is said ─────────────────────────────────────────────────────────────────────────────
+
+
+class Request:
+    """One request, whole: the body is here before a handler sees it.
+
+    ``path`` is percent-decoded, ``raw_path`` is not; neither has the query. ``headers`` has names
+    in lower case, and repeated values joined by ``", "``. ``peer`` is like ``127.0.0.1:5555``.
+    ``subprotocol`` is what a WebSocket handshake agreed on, ``""`` for none.
+    """
+
+    __slots__ = (
+        "body",
+        "headers",
+        "http_version",
+        "method",
+        "path",
+        "peer",
+        "query",
+        "raw_path",
+        "subprotocol",
+    )
+
+    def __init__(
+        self,
+        method: str,
+        raw_path: str,
+        *,
+        query: str = "",
+        headers: dict[str, str] | None = None,
+        body: bytes = b"",
+        peer: str = "",
+        http_version: str = "1.1",
+    ) -> None:
+        self.method = method
+        self.raw_path = raw_path
+        self.path = unquote(raw_path) if "%" in raw_path else raw_path
+        self.query = query
+        self.headers = {} if headers is None else headers
+        self.body = body
+        self.peer = peer
+        self.http_version = http_version
+        self.subprotocol = ""
+
+    def query_params(self) -> dict[str, list[str]]:
+        """Return the query's values by name, decoded; empty values count."""
+        return parse_qs(self.query, keep_blank_values=True)
+
+
+class Response:
+    """One answer. ``headers`` are further ones: length, connection and date come by themselves.
+
+    A name or value with a line break makes the answer a 500: it is never sent.
+    """
+
+    __slots__ = ("body", "content_type", "headers", "status")
+
+    def __init__(
+        self,
+        status: int,
+        body: bytes = b"",
+        content_type: str = "text/plain; charset=utf-8",
+        headers: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        self.status = status
+        self.body = body
+        self.content_type = content_type
+        self.headers = headers
+
+
+def plain_response(status: int, headers: Sequence[tuple[str, str]] = ()) -> Response:
+    """Return an answer that says just the name of its status, and a line feed."""
+    return Response(status, f"{_PHRASES[status]}\n".encode(), headers=headers)
+
+
+_PHRASES = {int(status): status.phrase for status in HTTPStatus}
+_WITHOUT_BODY = frozenset({204, 304})
+
+
+def encode_response(
+    response: Response, *, date: str, connection: str = "", head_only: bool = False
+) -> bytes:
+    """Return the bytes of an answer. ``connection`` is the value of that header, if any.
+
+    Raises ``ValueError`` when a header would end before its end.
+    """
+    status, body = response.status, response.body
+    lines = [f"HTTP/1.1 {status} {_PHRASES.get(status, 'Status')}", f"Date: {date}"]
+    if status not in _WITHOUT_BODY:
+        if response.content_type:
+            lines.append(f"Content-Type: {response.content_type}")
+        lines.append(f"Content-Length: {len(body)}")
+    if connection:
+        lines.append(f"Connection: {connection}")
+    lines += [f"{name}: {value}" for name, value in response.headers]
+    head = "\r\n".join(lines)
+    breaks = len(lines) - 1
+    if head.count("\r") != breaks or head.count("\n") != breaks or "\0" in head:
+        raise ValueError("a response header holds a line break")
+    encoded = head.encode("latin-1") + b"\r\n\r\n"
+    return encoded if head_only or status in _WITHOUT_BODY else encoded + body
+
+
+# ── where a path leads ───────────────────────────────────────────────────────────────────────
+
+Handler = Callable[[Request], Response | Awaitable[Response]]
+"""Answers a request: at once, or later."""
+
+DEFAULT_MAX_BODY = 64 * 1024
+
+
+class Route(Struct, frozen=True):
+    """A handler, the methods it takes (none named: any), and the longest body in bytes.
+
+    A route that takes GET takes HEAD.
+    """
+
+    handler: Handler
+    methods: tuple[str, ...] = ()
+    max_body: int = DEFAULT_MAX_BODY
+
+
+class WebSocketRoute(Struct, frozen=True):
+    """Who listens behind a WebSocket, decided per request.
+
+    ``accept`` is called for proper handshakes only, with ``Request.subprotocol`` chosen; a
+    ``Response`` refuses. A ``Listener`` it returns gets ``on_open`` and ``on_close`` for sure.
+    """
+
+    accept: Callable[[Request], Listener | Response]
+    max_message_size: int = 65536
+    write_timeout: float = 1.0
+    subprotocols: tuple[str, ...] = ()
+
+
+Find = Callable[[Request], Route | WebSocketRoute | Response]
+"""What a request's path and method lead to; a ``Response`` where they lead nowhere."""
+
+
+class HttpLimits(Struct, frozen=True, kw_only=True):
+    """Bytes, counts, and seconds. Time is looked at once a second, so may run that much longer."""
+
+    head_size: int = 16 * 1024
+    header_count: int = 100
+    head_timeout: float = 10.0
+    body_timeout: float = 30.0
+    idle_timeout: float = 75.0
+    write_timeout: float = 30.0
+    linger_timeout: float = 2.0
+    websocket_close_timeout: float = DEFAULT_CLOSE_TIMEOUT

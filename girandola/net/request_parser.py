@@ -1,0 +1,313 @@
+"""Requests out of a peer's bytes (RFC 9112), parsed by httptools, without any I/O.
+
+It knows the form of requests and the limits on their size; not where their paths lead, and not
+how they are answered.
+"""
+
+import math
+
+import httptools
+
+from girandola.net.messages import HttpLimits, Request
+
+_HEAD_END = b"\r\n\r\n"
+_QUIET_LIMIT = 64 * 1024  # bytes of chunk framing and trailers with no content between them
+_PIECE_SIZE = 16 * 1024
+
+
+class Refusal(Exception):
+    """What came is not, or not yet, a request for anyone; the answer's status and why."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(status, reason)
+        self.status = status
+        self.reason = reason
+
+
+class _TooManyHeaders(Exception):
+    """Raised into httptools to stop it."""
+
+
+class RequestParser:
+    """One request after the other, however the bytes are cut.
+
+    ``feed`` bytes, ask ``read_head`` until there is a request, then (unless ``has_body`` is
+    false) ``read_body`` until it is whole, then ``forget`` it. Input is fed to httptools in
+    pieces that never reach beyond one request (an empty line ends every head and every chunked
+    body; other bodies have a length). So what follows a request waits unparsed. After a
+    ``Refusal`` the bytes have no more meaning: do not ask again.
+    """
+
+    __slots__ = (
+        "_body",
+        "_body_left",
+        "_data",
+        "_fed",
+        "_first_byte",
+        "_head_done",
+        "_header_count",
+        "_headers",
+        "_limits",
+        "_parser",
+        "_peer",
+        "_position",
+        "_quiet",
+        "_tail",
+        "_target",
+        "_upgrade",
+        "complete",
+        "keep_alive",
+        "request",
+    )
+
+    def __init__(self, limits: HttpLimits, peer: str) -> None:
+        """Prepare; ``peer`` is what the requests will say of it."""
+        self._limits = limits
+        self._peer = peer
+        self._parser = httptools.HttpRequestParser(self)
+        self._data = b""  # fed and, from _position on, not looked at yet
+        self._position = 0
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin the next request."""
+        self.request: Request | None = None
+        self.complete = False
+        """Whether nothing of the request is still to come."""
+        self.keep_alive = False
+        """Whether the peer wants the connection to go on after the answer."""
+        self._target = b""
+        self._headers: dict[str, str] = {}
+        self._header_count = 0
+        self._fed = 0  # bytes of the head
+        self._first_byte = 0
+        self._tail = b""  # the last bytes looked at, for an empty line that the network cut
+        self._head_done = False
+        self._upgrade = False
+        self._body = bytearray()
+        self._body_left = -1  # -1: chunked, or none
+        self._quiet = 0
+
+    def feed(self, data: bytes) -> None:
+        """Take bytes from the peer."""
+        rest = self.rest()
+        self._data, self._position = rest + data if rest else data, 0
+
+    def has_input(self) -> bool:
+        """Tell whether bytes were fed that nothing was made of yet."""
+        return self._position < len(self._data)
+
+    def rest(self) -> bytes:
+        """Return the bytes that nothing was made of yet."""
+        return self._data[self._position :]
+
+    def drop_input(self) -> None:
+        """Forget what nothing was made of yet."""
+        self._data, self._position = b"", 0
+
+    def drop(self) -> None:
+        """Forget all input and break the circle with httptools: nothing is asked any more."""
+        self.drop_input()
+        del self._parser
+
+    def read_head(self) -> Request | None:
+        """Return the next request once its head is here; its body is still empty.
+
+        Raises ``Refusal``.
+        """
+        while self.has_input():
+            self._feed_piece(self._count_head(self._next_piece()))
+            if self._head_done:
+                self.request = self._make_request()
+                self._check_head(self.request)
+                return self.request
+            if self._fed > self._limits.head_size:
+                raise Refusal(431, f"head of more than {self._limits.head_size} bytes")
+        return None
+
+    @property
+    def body_length(self) -> float:
+        """How many bytes the body has; infinity where only its end will tell."""
+        if "transfer-encoding" in self._headers:
+            return math.inf
+        return int(self._headers.get("content-length", "0"))
+
+    @property
+    def offers_upgrade(self) -> bool:
+        """Whether the peer offers to leave HTTP behind this request."""
+        return self._upgrade
+
+    def begin_body(self) -> None:
+        """Go on with the body. An offer to leave HTTP is not taken up."""
+        if self._upgrade:
+            self._go_on_without_upgrade()
+        if math.isfinite(length := self.body_length) and length:
+            self._body_left = int(length)
+
+    def read_body(self, limit: int) -> bool:
+        """Tell whether the request's body, at most ``limit`` bytes, is here by now.
+
+        Raises ``Refusal``.
+        """
+        while self.has_input() and not self.complete:
+            piece = self._next_piece()
+            self._quiet += len(piece)
+            self._feed_piece(piece)
+            if len(self._body) > limit:
+                raise Refusal(413, f"body of more than {limit} bytes")
+            if not self.complete and self._quiet > _QUIET_LIMIT:
+                raise Refusal(400, "a chunked body with too much beside its content")
+        if self.complete and self.request is not None:
+            self.request.body = bytes(self._body)
+        return self.complete
+
+    # ── for httptools ────────────────────────────────────────────────────────────────────────
+
+    def on_url(self, url: bytes) -> None:
+        """Take a part of the request's target."""
+        self._target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header, or a trailer, which only counts."""
+        self._header_count += 1
+        if self._header_count > self._limits.header_count:
+            raise _TooManyHeaders
+        if self.request is not None:
+            return
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        before = self._headers.get(key)
+        self._headers[key] = text if before is None else f"{before}, {text}"
+
+    def on_headers_complete(self) -> None:
+        """Take the end of the head."""
+        self._head_done = True
+        if self.request is None:
+            self.keep_alive = self._parser.should_keep_alive()
+
+    def on_body(self, data: bytes) -> None:
+        """Take a part of the body."""
+        self._body += data
+        self._quiet = 0
+
+    def on_message_complete(self) -> None:
+        """Take the end of the request."""
+        self.complete = True
+
+    # ── inside ───────────────────────────────────────────────────────────────────────────────
+
+    def _next_piece(self) -> bytes:
+        start = self._position
+        end = self._position = self._end_of_piece(start)
+        data = self._data
+        return data if start == 0 and end == len(data) else data[start:end]
+
+    def _end_of_piece(self, start: int) -> int:
+        """Return where the next piece to feed ends: at most at the end of the request."""
+        data = self._data
+        if self._body_left >= 0:
+            end = min(start + self._body_left, len(data))
+            self._body_left -= end - start
+            return end
+        limit = min(start + _PIECE_SIZE, len(data))
+        if self._tail:
+            joint = self._tail + data[start : start + 3]
+            found = joint.find(_HEAD_END)
+            if found >= 0:
+                limit = start + found + len(_HEAD_END) - len(self._tail)
+                self._tail = b""
+                return limit
+        found = data.find(_HEAD_END, start, limit)
+        if found >= 0:
+            self._tail = b""
+            return found + len(_HEAD_END)
+        self._tail = (self._tail + data[max(start, limit - 3) : limit])[-3:]
+        return limit
+
+    def _count_head(self, piece: bytes) -> bytes:
+        """Return no more of ``piece`` than a head may have."""
+        if not self._first_byte:
+            self._first_byte = next((byte for byte in piece if byte not in b"\r\n"), 0)
+        room = self._limits.head_size - self._fed
+        self._fed += len(piece)
+        return piece if len(piece) <= room else piece[:room]
+
+    def _feed_piece(self, piece: bytes) -> None:
+        try:
+            self._parser.feed_data(piece)
+        except httptools.HttpParserUpgrade:
+            self._upgrade = True
+        except httptools.HttpParserError as error:
+            raise self._refusal_of(error) from None
+
+    def _refusal_of(self, error: httptools.HttpParserError) -> Refusal:
+        coding = self._headers.get("transfer-encoding", "chunked").strip().lower()
+        if isinstance(error.__context__, _TooManyHeaders):
+            return Refusal(431, f"more than {self._limits.header_count} headers")
+        if coding != "chunked" and "content-length" not in self._headers:
+            return Refusal(501, "a Transfer-Encoding other than chunked")
+        if isinstance(error, httptools.HttpParserInvalidMethodError) and (
+            b"A" <= bytes((self._first_byte,)) <= b"Z"
+        ):
+            return Refusal(501, "unknown method")
+        return Refusal(400, str(error))
+
+    def _make_request(self) -> Request:
+        target = self._target.decode("latin-1")
+        method = self._parser.get_method().decode("latin-1")
+        if not target.startswith("/") and target != "*" and method != "CONNECT":
+            target = self._target_of_url()
+        path, _, query_text = target.partition("#")[0].partition("?")
+        return Request(
+            method,
+            path,
+            query=query_text,
+            headers=self._headers,
+            peer=self._peer,
+            http_version=self._parser.get_http_version(),
+        )
+
+    def _target_of_url(self) -> str:
+        """Return path and query of a target that is a whole URL (RFC 9112 section 3.2.2)."""
+        try:
+            url = httptools.parse_url(self._target)
+        except httptools.HttpParserInvalidURLError:
+            url = None
+        if url is None or not url.host:
+            raise Refusal(400, "the request's target is not a path")
+        target: str = (url.path or b"/").decode("latin-1")
+        if url.query:
+            target += f"?{url.query.decode('latin-1')}"
+        return target
+
+    def _check_head(self, request: Request) -> None:
+        """Refuse a head that no route could answer."""
+        headers = request.headers
+        if request.http_version not in {"1.0", "1.1"}:
+            raise Refusal(505, f"HTTP version {request.http_version}")
+        if request.method == "CONNECT":
+            raise Refusal(501, "method CONNECT")
+        host = headers.get("host")
+        if (host is None and request.http_version == "1.1") or (host and "," in host):
+            raise Refusal(400, "exactly one Host header is expected")
+        coding = headers.get("transfer-encoding")
+        if coding is not None:
+            if request.http_version == "1.0":
+                raise Refusal(400, "Transfer-Encoding in HTTP/1.0")
+            if coding.strip().lower() != "chunked":
+                raise Refusal(501, "a Transfer-Encoding other than chunked")
+        if headers.get("expect", "100-continue").lower() != "100-continue":
+            raise Refusal(417, "an Expect other than 100-continue")
+
+    def _go_on_without_upgrade(self) -> None:
+        """Stay with HTTP although the request offers to leave it (as Java's client does).
+
+        httptools takes what follows for the other protocol. A new parser, told of the body by a
+        head of our own, reads on.
+        """
+        length = self.body_length
+        body = b"Transfer-Encoding: chunked"
+        if math.isfinite(length):
+            body = b"Content-Length: %d" % length
+        self._parser = httptools.HttpRequestParser(self)
+        self.complete = False
+        self._parser.feed_data(b"POST / HTTP/1.1\r\n" + body + b"\r\n\r\n")
