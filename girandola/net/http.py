@@ -1,8 +1,8 @@
 """HTTP/1.1 (RFC 9112) over asyncio transports.
 
 A connection reads one request, asks ``find`` what its path leads to, answers, and goes on, or
-becomes a ``WebSocketConnection``. It knows requests and routes; not which routes there are, nor
-what the answers mean. How requests are read is the business of ``request_parser.py``; requests,
+becomes a ``WebSocketConnection`` or a ``Stream``. It knows requests and routes; not which routes
+there are, nor what the answers mean. Requests are read by ``request_parser.py``; requests,
 answers and routes are values of ``messages.py``, imported from here by those who use both.
 Everything a stranger can make long or late has a limit in ``HttpLimits``.
 """
@@ -18,17 +18,21 @@ from girandola.core.ports import Clock
 from girandola.net.handshake import handshake_refusal, handshake_response, select_subprotocol
 from girandola.net.messages import (
     DEFAULT_MAX_BODY,
+    Answer,
     Find,
     Handler,
     HttpLimits,
     Request,
     Response,
     Route,
+    Streaming,
     WebSocketRoute,
     encode_response,
+    encode_stream_head,
     plain_response,
 )
 from girandola.net.request_parser import Refusal, RequestParser
+from girandola.net.stream import Stream, chunk
 from girandola.net.websocket import Listener, WebSocketConnection
 from girandola.net.writing import peer_name
 
@@ -42,6 +46,7 @@ __all__ = [
     "Request",
     "Response",
     "Route",
+    "Streaming",
     "WebSocketRoute",
     "encode_response",
     "plain_response",
@@ -64,6 +69,7 @@ class Connections:
         self.limits = HttpLimits() if limits is None else limits
         self.http: set[HttpConnection] = set()
         self.websockets: set[WebSocketConnection] = set()
+        self.streams: set[Stream] = set()
         self.draining = False
         self.on_empty: Callable[[], object] | None = None
         self._sweeping = False
@@ -86,6 +92,20 @@ class Connections:
         self.websockets.add(connection)
         return connection
 
+    def open_stream(self, streaming: Streaming, *, chunked: bool, reusable: bool) -> Stream:
+        """Return the protocol that takes over behind the head of a streaming answer."""
+        stream = Stream(
+            streaming.listener,
+            clock=self.clock,
+            write_timeout=streaming.write_timeout,
+            close_timeout=self.limits.stream_close_timeout,
+            chunked=chunked,
+            reusable=reusable,
+            ended=self.remove_stream,
+        )
+        self.streams.add(stream)
+        return stream
+
     def add(self, connection: "HttpConnection") -> None:
         """Count an HTTP connection in, and watch its deadlines."""
         self.http.add(connection)
@@ -101,6 +121,18 @@ class Connections:
     def remove_websocket(self, connection: WebSocketConnection) -> None:
         """Count a WebSocket out."""
         self.websockets.discard(connection)
+        self._tell_if_empty()
+
+    def remove_stream(self, stream: Stream, transport: asyncio.Transport | None) -> None:
+        """Count a streaming answer out, and await the next request on ``transport``, if any."""
+        self.streams.discard(stream)
+        if transport is not None:
+            connection = self.make()
+            transport.set_write_buffer_limits()
+            transport.set_protocol(connection)
+            connection.connection_made(transport)
+            if self.draining:
+                connection.close_if_idle()
         self._tell_if_empty()
 
     def date(self) -> str:
@@ -119,7 +151,7 @@ class Connections:
             self.clock.call_later(1.0, self._sweep)
 
     def _tell_if_empty(self) -> None:
-        if self.on_empty is not None and not self.http and not self.websockets:
+        if self.on_empty is not None and not (self.http or self.websockets or self.streams):
             self.on_empty()
 
 
@@ -135,7 +167,7 @@ _CLOSED = 5
 
 
 class HttpConnection(asyncio.Protocol):
-    """One HTTP connection, from accept to its end or to the handshake of a WebSocket.
+    """One HTTP connection, from accept to its end or until something lasting takes over.
 
     Requests are answered one by one; what follows the one being answered waits unread.
     """
@@ -318,12 +350,12 @@ class HttpConnection(asyncio.Protocol):
         except Exception:
             self._fail(request)
             return
-        if isinstance(answer, Response):
-            self._respond(answer)
+        if isinstance(answer, Answer):
+            self._answer(answer)
         else:
             self._shared.clock.spawn(self._respond_later(answer, request))
 
-    async def _respond_later(self, answer: Awaitable[Response], request: Request) -> None:
+    async def _respond_later(self, answer: Awaitable[Answer], request: Request) -> None:
         try:
             response = await answer
         except asyncio.CancelledError:
@@ -332,9 +364,45 @@ class HttpConnection(asyncio.Protocol):
         except Exception:
             self._fail(request)
         else:
-            self._respond(response)
+            self._answer(response)
         if not self._working:
             self._work()
+
+    def _answer(self, answer: Answer) -> None:
+        if isinstance(answer, Response):
+            self._respond(answer)
+        else:
+            self._stream(answer)
+
+    def _stream(self, streaming: Streaming) -> None:
+        """Become a streaming answer."""
+        request = self._parser.request
+        if self._phase >= _LINGERING or self._eof or request is None:
+            streaming.listener.on_close()
+            self._transport.abort()  # whoever closes its half while streaming is gone
+            return
+        chunked = request.http_version == "1.1"
+        # What came behind the request goes unanswered.
+        reusable = chunked and self._parser.keep_alive and not self._parser.has_input()
+        try:
+            head = encode_stream_head(
+                streaming,
+                date=self._shared.date(),
+                connection="keep-alive" if reusable else "close",
+                chunked=chunked,
+            )
+        except ValueError:
+            self._fail(request)
+            streaming.listener.on_close()
+            return
+        preface = streaming.preface
+        if preface and chunked:
+            preface = chunk(preface)
+        self._transport.write(head + preface)
+        if logger.isEnabledFor(logging.DEBUG):
+            self._log_access(request, 200)
+        stream = self._shared.open_stream(streaming, chunked=chunked, reusable=reusable)
+        self._hand_over(stream)
 
     def _fail(self, request: Request) -> None:
         logger.exception("internal error: %s %a", request.method, request.raw_path)
@@ -397,23 +465,29 @@ class HttpConnection(asyncio.Protocol):
         if isinstance(answer, Response):
             self._respond(answer, close=True)
         else:
-            self._hand_over(answer, route, request)
+            self._become_websocket(answer, route, request)
 
-    def _hand_over(self, listener: Listener, route: WebSocketRoute, request: Request) -> None:
-        """Become a WebSocket; what came behind the head is its first input."""
+    def _become_websocket(
+        self, listener: Listener, route: WebSocketRoute, request: Request
+    ) -> None:
+        """Accept the handshake; what came behind the head is the WebSocket's first input."""
         key = request.headers["sec-websocket-key"]
         self._transport.write(handshake_response(key, request.subprotocol))
         if logger.isEnabledFor(logging.DEBUG):
             self._log_access(request, 101)
-        transport, rest = self._transport, self._parser.rest()
+        rest = self._parser.rest()
         connection = self._shared.open_websocket(listener, route)
+        self._hand_over(connection)
+        if rest:
+            connection.data_received(rest)
+
+    def _hand_over(self, protocol: asyncio.Protocol) -> None:
+        """Leave the transport to ``protocol``."""
         self._resume_reading()
         self._phase = _CLOSED
         self._let_go()
-        transport.set_protocol(connection)
-        connection.connection_made(transport)
-        if rest:
-            connection.data_received(rest)
+        self._transport.set_protocol(protocol)
+        protocol.connection_made(self._transport)
 
     def _log_access(self, request: Request, status: int) -> None:
         # The query stays out: it may hold tokens.

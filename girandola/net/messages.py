@@ -1,6 +1,6 @@
 """Requests, answers, and the routes between them: plain values, without any I/O.
 
-It knows how an answer is written; not how a request is read, nor which routes there are.
+It knows how an answer's head is written; not how a request is read, nor which routes there are.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, unquote
 
 from msgspec import Struct
 
+from girandola.net.stream import StreamListener
 from girandola.net.websocket import DEFAULT_CLOSE_TIMEOUT, Listener
 
 # ── what is said ─────────────────────────────────────────────────────────────────────────────
@@ -81,6 +82,33 @@ class Response:
         self.headers = headers
 
 
+class Streaming:
+    """An answer whose body goes on: ``listener`` is given a ``Stream`` to write it to.
+
+    ``preface`` is the beginning of the body; it goes out with the head. ``headers`` are further
+    ones: connection, date and the body's framing come by themselves. ``write_timeout`` in
+    seconds, 0 for none. The listener gets ``on_close`` for sure, ``on_open`` only if the peer is
+    still there.
+    """
+
+    __slots__ = ("content_type", "headers", "listener", "preface", "write_timeout")
+
+    def __init__(
+        self,
+        listener: StreamListener,
+        *,
+        content_type: str = "",
+        headers: Sequence[tuple[str, str]] = (),
+        preface: bytes = b"",
+        write_timeout: float = 1.0,
+    ) -> None:
+        self.listener = listener
+        self.content_type = content_type
+        self.headers = headers
+        self.preface = preface
+        self.write_timeout = write_timeout
+
+
 def plain_response(status: int, headers: Sequence[tuple[str, str]] = ()) -> Response:
     """Return an answer that says just the name of its status, and a line feed."""
     return Response(status, f"{_PHRASES[status]}\n".encode(), headers=headers)
@@ -98,25 +126,45 @@ def encode_response(
     Raises ``ValueError`` when a header would end before its end.
     """
     status, body = response.status, response.body
-    lines = [f"HTTP/1.1 {status} {_PHRASES.get(status, 'Status')}", f"Date: {date}"]
+    lines = []
     if status not in _WITHOUT_BODY:
         if response.content_type:
             lines.append(f"Content-Type: {response.content_type}")
         lines.append(f"Content-Length: {len(body)}")
     if connection:
         lines.append(f"Connection: {connection}")
-    lines += [f"{name}: {value}" for name, value in response.headers]
+    head = _encode_head(status, date, lines, response.headers)
+    return head if head_only or status in _WITHOUT_BODY else head + body
+
+
+def encode_stream_head(streaming: Streaming, *, date: str, connection: str, chunked: bool) -> bytes:
+    """Return the head of a streaming answer. Raises like ``encode_response``."""
+    lines = []
+    if streaming.content_type:
+        lines.append(f"Content-Type: {streaming.content_type}")
+    if chunked:
+        lines.append("Transfer-Encoding: chunked")
+    lines.append(f"Connection: {connection}")
+    return _encode_head(200, date, lines, streaming.headers)
+
+
+def _encode_head(
+    status: int, date: str, lines: list[str], headers: Sequence[tuple[str, str]]
+) -> bytes:
+    first = [f"HTTP/1.1 {status} {_PHRASES.get(status, 'Status')}", f"Date: {date}"]
+    lines = first + lines + [f"{name}: {value}" for name, value in headers]
     head = "\r\n".join(lines)
     breaks = len(lines) - 1
     if head.count("\r") != breaks or head.count("\n") != breaks or "\0" in head:
         raise ValueError("a response header holds a line break")
-    encoded = head.encode("latin-1") + b"\r\n\r\n"
-    return encoded if head_only or status in _WITHOUT_BODY else encoded + body
+    return head.encode("latin-1") + b"\r\n\r\n"
 
 
 # ── where a path leads ───────────────────────────────────────────────────────────────────────
 
-Handler = Callable[[Request], Response | Awaitable[Response]]
+Answer = Response | Streaming
+
+Handler = Callable[[Request], Answer | Awaitable[Answer]]
 """Answers a request: at once, or later."""
 
 DEFAULT_MAX_BODY = 64 * 1024
@@ -161,3 +209,4 @@ class HttpLimits(Struct, frozen=True, kw_only=True):
     write_timeout: float = 30.0
     linger_timeout: float = 2.0
     websocket_close_timeout: float = DEFAULT_CLOSE_TIMEOUT
+    stream_close_timeout: float = 5.0

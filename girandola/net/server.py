@@ -35,8 +35,8 @@ class Server:
 
     @property
     def open_http(self) -> int:
-        """How many HTTP connections are open, idle ones included."""
-        return len(self._connections.http)
+        """How many HTTP connections are open, idle and streaming ones included."""
+        return len(self._connections.http) + len(self._connections.streams)
 
     @property
     def open_websockets(self) -> int:
@@ -83,6 +83,8 @@ class Server:
         left = self.open_http + self.open_websockets
         for http in list(self._connections.http):
             http.abort()
+        for stream in list(self._connections.streams):
+            stream.abort()
         for websocket in list(self._connections.websockets):
             websocket.abort()
         await self._wait_until_empty(1.0)
