@@ -5,12 +5,18 @@ What the duties are is the session's business.
 """
 
 import heapq
+import logging
 from typing import Protocol
 
 from girandola.core.ports import Clock, Timer
 
+logger = logging.getLogger(__name__)
+
 RESOLUTION = 0.1
 """Seconds; a duty is done at most this much late."""
+
+RETRY = 30.0
+"""Seconds after which a duty is tried again that failed for a reason of ours."""
 
 NOWHERE = -1
 """The slot of a session that owes nothing."""
@@ -80,5 +86,11 @@ class Wheel:
             slot = heapq.heappop(self._order)
             for debtor in self._slots.pop(slot):
                 debtor.slot = NOWHERE
-                self.place(debtor, debtor.on_duty(now))
+                try:
+                    due = debtor.on_duty(now)
+                except Exception:
+                    # One fault must not stop the time of everybody else.
+                    logger.exception("internal error in a duty")
+                    due = now + RETRY
+                self.place(debtor, due)
         self._arm()

@@ -3,6 +3,7 @@
 Messages are encoded already; nothing here knows what they say. Nothing here waits.
 """
 
+import logging
 from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -10,6 +11,8 @@ from typing import Protocol
 
 from girandola.core.ports import Clock, Transport
 from girandola.core.stats import Stats
+
+logger = logging.getLogger(__name__)
 
 SLICE = 256
 """Outboxes flushed in one go; a wider flush lets the loop breathe between slices."""
@@ -121,7 +124,8 @@ class Flusher:
     """Visits every outbox touched in a tick, at its end.
 
     A wide flush goes on in slices, one a tick; outboxes touched meanwhile do not queue behind
-    it, so that a channel of ten thousand does not hold up a channel of ten.
+    it, so that a channel of ten thousand does not hold up a channel of ten. What goes wrong in
+    one of them is logged and concerns none of the others.
     """
 
     def __init__(self, clock: Clock, stats: Stats) -> None:
@@ -141,7 +145,10 @@ class Flusher:
         touched, self._touched = self._touched, []
         if len(touched) <= SLICE:
             for outbox in touched:
-                outbox.flush()
+                try:
+                    outbox.flush()
+                except Exception:
+                    logger.exception("internal error in a flush")
             return
         if not self._wide:
             self._call_soon(self._flush_slice)
@@ -151,8 +158,11 @@ class Flusher:
         wide = self._wide.popleft()
         visited = 0
         for outbox in islice(wide, SLICE):
-            outbox.flush()
             visited += 1
+            try:
+                outbox.flush()
+            except Exception:
+                logger.exception("internal error in a flush")
         if visited == SLICE:
             self._wide.append(wide)
         if self._wide:
