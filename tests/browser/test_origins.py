@@ -1,0 +1,17 @@
+"""Pages of an origin that the server does not allow (modern.md section 3.1)."""
+
+from tests.browser.visit import Visit, Way
+from tests.sdk.server import Server
+
+
+async def test_a_foreign_page_gets_nothing_and_its_console_says_why(
+    way: Way, visit: Visit, server: Server, channel: str
+) -> None:
+    """The server refuses the WebSocket; of all else the browser keeps the answers to itself."""
+    await visit.connect(way, server.port, channel, host="localhost")
+    await visit.wait("broken")
+    assert visit.journal.all("connected", "page") == []
+    refusals = [text for _, text, _ in visit.complaints()]
+    assert refusals
+    for text in refusals:
+        assert "response code: 403" in text or "blocked by CORS policy" in text
