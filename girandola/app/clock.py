@@ -42,6 +42,8 @@ class LoopClock:
         except Exception:
             logger.exception("internal error in a command")
             return
+        # Somebody else may wait for the same future before the task begins, and finds it marked.
+        _mark(waits_for, False)
         task = self._loop.create_task(_go_on(coroutine, waits_for))
         self._tasks.add(task)
         task.add_done_callback(self._finished)
@@ -56,13 +58,24 @@ class LoopClock:
             logger.error("internal error in a command", exc_info=error)
 
 
+def _mark(waits_for: Any, waited_for: bool) -> None:
+    """Mark a future as a task expects one that a coroutine waits for, or take the mark off.
+
+    The mark is what asyncio asks of everything that can stand for a future. It is of one wait
+    only: set by the ``await``, taken off by the task.
+    """
+    if asyncio.isfuture(waits_for):
+        waits_for._asyncio_future_blocking = waited_for
+
+
 @types.coroutine
 def _go_on(coroutine: Coroutine[Any, Any, None], waits_for: Any) -> Generator[Any, Any, None]:
     """Be the rest of a coroutine that was started outside of a task and now waits.
 
     What it waits for was yielded to us and is passed on to the task as if it had been yielded
-    there: a future's mark of being waited for is still set and the task checks just that.
+    there.
     """
+    _mark(waits_for, True)
     while True:
         value, failure = None, None
         try:
