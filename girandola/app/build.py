@@ -3,6 +3,8 @@
 It decides nothing about messages. What may change while running is changed by ``reconfigure``.
 """
 
+from msgspec import structs
+
 from girandola import __version__
 from girandola.api.door import ApiDoor
 from girandola.api.methods import Methods
@@ -14,6 +16,7 @@ from girandola.core.node import Node
 from girandola.core.ports import Clock
 from girandola.engines.memory.broker import MemoryBroker
 from girandola.engines.memory.presence import MemoryPresence
+from girandola.net.http import Request, Response
 from girandola.net.middleware import ConnectionLimit, OriginCheck
 from girandola.net.router import Route, Router, WebSocketRoute
 from girandola.options import TokenOptions
@@ -29,11 +32,12 @@ class Application:
     """All objects of one server. Make it inside the running loop.
 
     Raises:
-        ValueError: an option that only its user can check (a key, a key set's URL) is wrong; the
-            text begins with its name.
+        ValueError: an option that only its user can check (a key, a key set's URL, a pattern of
+            origins) is wrong; the text begins with its name.
     """
 
     def __init__(self, config: Config, clock: Clock) -> None:
+        self._started = config
         self._clock = clock
         self._key_sets = KeySets(now=clock.now)
         rules = self._rules(config)
@@ -57,7 +61,7 @@ class Application:
         )
         self._door = WebSocketDoor(
             self.node,
-            OriginCheck(config.client.allowed_origins),
+            _origins(config),
             ConnectionLimit(
                 config.client.connection_limit, config.client.connection_rate_limit, clock.now
             ),
@@ -65,7 +69,7 @@ class Application:
         )
         methods = Methods(self.node, lambda: self._policy.rules.channels)
         self._api = ApiDoor(methods, config.http_api, config.classic)
-        self.router = self._route(config)
+        self.router = _CurrentRoutes(self._route(config))
 
     def reconfigure(self, config: Config) -> None:
         """Go by another configuration from now on, as far as a running server can.
@@ -73,17 +77,21 @@ class Application:
         Existing subscriptions stay as they are. Raises ``ValueError`` like the constructor, and
         then goes on by the old configuration.
         """
-        rules = self._rules(config)
+        config = _as_started(config, self._started)
+        rules, origins, routes = self._rules(config), _origins(config), self._route(config)
+        # Nothing below fails: half a configuration would be worse than the old one.
         self._policy.rules = rules
         self.node.options = config.client
-        self._door.origins = OriginCheck(config.client.allowed_origins)
+        self._door.origins = origins
         self._door.limit.change(config.client.connection_limit, config.client.connection_rate_limit)
         self._door.kept_headers = _kept_headers(config)
         self._api.configure(config.http_api, config.classic)
+        self.router.now = routes
 
     async def close(self) -> None:
         """Tell every client that the server stops, and let go of what is open elsewhere."""
         self._api.close()
+        self._door.cut_off_strangers()
         await self.node.shutdown()
         await self._key_sets.close()
 
@@ -136,6 +144,39 @@ class Application:
                 router.add(prefix, route)
             router.add_prefix(prefix + "/", route)
         return router
+
+
+class _CurrentRoutes(Router):
+    """The routes of the configuration that holds now."""
+
+    def __init__(self, now: Router) -> None:
+        super().__init__()
+        self.now = now
+
+    def find(self, request: Request) -> Route | WebSocketRoute | Response:
+        """See ``Router.find``."""
+        return self.now.find(request)
+
+
+def _as_started(config: Config, started: Config) -> Config:
+    """Return ``config`` with the doors and their paths as they were at the start."""
+    old, api = started.websocket, started.http_api
+    return structs.replace(
+        config,
+        websocket=structs.replace(
+            config.websocket, disabled=old.disabled, handler_prefix=old.handler_prefix
+        ),
+        http_api=structs.replace(
+            config.http_api, disabled=api.disabled, handler_prefix=api.handler_prefix
+        ),
+    )
+
+
+def _origins(config: Config) -> OriginCheck:
+    try:
+        return OriginCheck(config.client.allowed_origins)
+    except ValueError as error:
+        raise ValueError(f"client.allowed_origins: {error}") from None
 
 
 def _kept_headers(config: Config) -> frozenset[str]:

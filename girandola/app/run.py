@@ -34,19 +34,24 @@ def run(loaded: Loaded, sources: Sources) -> int:
     """
     config = loaded.config
     try:
-        log_lines.configure(config.log.level, config.log.file)
+        _configure_logging(config)
     except OSError as error:
-        return _refuse_to_start(f"log.file: cannot open {config.log.file!r}: {error.strerror}")
+        return _refuse_to_start(str(error))
     for warning in loaded.warnings:
         logger.warning("%s", warning)
     try:
-        with (
-            _PidFile(config.pid_file),
-            asyncio.Runner(loop_factory=_loop_factory()) as runner,
-        ):
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(_serve(loaded, sources))
     except OSError as error:
         return _refuse_to_start(str(error))
+
+
+def _configure_logging(config: Config) -> None:
+    """Log as configured. Raises ``OSError`` that names option and file."""
+    try:
+        log_lines.configure(config.log.level, config.log.file)
+    except OSError as error:
+        raise OSError(f"log.file: cannot open {config.log.file!r}: {error.strerror}") from None
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -70,9 +75,13 @@ async def _serve(loaded: Loaded, sources: Sources) -> int:
     stopping: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     process = _Process(application, loaded, sources)
     process.listen_to_signals(stopping)
+    pid_file = _PidFile(config.pid_file)
     try:
         addresses = await server.start(config.http_server.address, config.http_server.port)
+        # Not before: a second start by mistake must not take the file of the running server.
+        pid_file.write()
     except OSError as error:
+        await server.stop_accepting()
         await application.close()
         return _refuse_to_start(error.strerror or str(error))
     _say_hello(loaded, addresses)
@@ -80,7 +89,10 @@ async def _serve(loaded: Loaded, sources: Sources) -> int:
     gc.collect()
     gc.freeze()
     logger.info("stopping: %s", await stopping)
-    return await _stop(application, server, process.config.shutdown.timeout)
+    try:
+        return await _stop(application, server, process.config.shutdown.timeout)
+    finally:
+        pid_file.remove()
 
 
 async def _stop(application: Application, server: Server, timeout: float) -> int:  # noqa: ASYNC109
@@ -124,8 +136,7 @@ class _Process:
             loaded = self._sources.load()
             if not loaded.found:
                 raise ConfigError([Problem(loaded.path, "", "there is no such file any more")])
-            self._application.reconfigure(loaded.config)
-            log_lines.configure(loaded.config.log.level, loaded.config.log.file)
+            self._apply(loaded.config)
         except (ConfigError, ValueError, OSError) as error:
             for line in str(error).splitlines():
                 logger.error("reload: %s", line)
@@ -138,23 +149,38 @@ class _Process:
         self.config = loaded.config
         logger.info("reload: the new configuration holds from now on")
 
+    def _apply(self, config: Config) -> None:
+        """Go by a configuration as a whole, or raise and leave everything as it was."""
+        self._application.reconfigure(config)
+        try:
+            _configure_logging(config)
+        except OSError:
+            self._application.reconfigure(self.config)
+            raise
+
 
 class _PidFile:
-    """The file that holds our process id as long as we run."""
+    """The file that holds our process id as long as we run; none where the path is empty."""
 
     def __init__(self, path: str) -> None:
         self._path = Path(path) if path else None
+        self._content = f"{os.getpid()}\n"
 
-    def __enter__(self) -> None:
+    def write(self) -> None:
+        """Raises ``OSError`` that names option and file."""
         if self._path is not None:
             try:
-                self._path.write_text(f"{os.getpid()}\n", encoding="ascii")
+                self._path.write_text(self._content, encoding="ascii")
             except OSError as error:
                 raise OSError(f"pid_file: cannot write {self._path}: {error.strerror}") from None
 
-    def __exit__(self, *_: object) -> None:
-        if self._path is not None:
-            self._path.unlink(missing_ok=True)
+    def remove(self) -> None:
+        """Remove the file, if it still is ours."""
+        try:
+            if self._path is not None and self._path.read_bytes() == self._content.encode():
+                self._path.unlink()
+        except OSError as error:
+            logger.warning("pid_file: cannot remove %s: %s", self._path, error.strerror)
 
 
 def _named(config: Config) -> Config:

@@ -61,6 +61,7 @@ class WebSocketTransport:
         "_headers",
         "_limit",
         "_node",
+        "_open",
         "_session",
     )
 
@@ -68,12 +69,19 @@ class WebSocketTransport:
     one_way = False
 
     def __init__(
-        self, node: Node, headers: dict[str, str], limit: ConnectionLimit, *, frame_pings: bool
+        self,
+        node: Node,
+        headers: dict[str, str],
+        limit: ConnectionLimit,
+        open_transports: "set[WebSocketTransport]",
+        *,
+        frame_pings: bool,
     ) -> None:
         self._node = node
         self._headers = headers
         self._limit = limit
         self._frame_pings = frame_pings
+        self._open = open_transports
         self._connection: WebSocketConnection | None = None
         self._session: Session | None = None
         self._framing: Framing | None = None
@@ -83,6 +91,7 @@ class WebSocketTransport:
     def on_open(self, connection: WebSocketConnection) -> None:
         """Begin a session. Until the first message it speaks today's protocol."""
         self._connection = connection
+        self._open.add(self)
         self._session = Session(self._node, self, V2_JSON, self._headers)
         self._headers = NO_HEADERS
 
@@ -109,6 +118,7 @@ class WebSocketTransport:
     def on_close(self, code: int, reason: str) -> None:
         """End the session: the connection is gone."""
         self._limit.release()
+        self._open.discard(self)
         session, self._session = self._session, None
         if session is not None:
             session.on_transport_closed()
@@ -118,6 +128,14 @@ class WebSocketTransport:
             codec = WITH_FRAME_PINGS.get(codec, codec)
         session.codec = codec
         self._framing = _FRAMINGS[codec]
+
+    # ── for the door ─────────────────────────────────────────────────────────────────────────
+
+    def cut_off_stranger(self) -> None:
+        """End the connection at once if nobody was recognised on it yet."""
+        session = self._session
+        if session is not None and not session.connected and not session.closed:
+            self.abort()
 
     # ── for the session ─────────────────────────────────────────────────────────────────────
 
@@ -179,6 +197,7 @@ class WebSocketDoor:
         self.origins = origins
         self.limit = limit
         self.kept_headers = kept_headers
+        self._open: set[WebSocketTransport] = set()
 
     def accept(self, request: Request) -> WebSocketTransport | Response:
         """Return who listens behind the handshake, or a refusal (modern.md section 3.1)."""
@@ -192,5 +211,10 @@ class WebSocketDoor:
         headers = {name: value for name, value in request.headers.items() if name in kept}
         frame_pings = request.query_params().get("cf_ws_frame_ping_pong") == ["true"]
         return WebSocketTransport(
-            self._node, headers or NO_HEADERS, self.limit, frame_pings=frame_pings
+            self._node, headers or NO_HEADERS, self.limit, self._open, frame_pings=frame_pings
         )
+
+    def cut_off_strangers(self) -> None:
+        """End the connections that a stopping server need not wait for (classic.md 10.6)."""
+        for transport in list(self._open):
+            transport.cut_off_stranger()
