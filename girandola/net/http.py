@@ -224,8 +224,8 @@ class HttpConnection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Take the end of the peer's bytes; it may still wait for an answer."""
         self._eof = True
-        if self._phase == _ANSWERING:
-            return True
+        if self._phase == _ANSWERING and self._transport.can_write_eof():
+            return True  # not over TLS, where the loop closes both halves whatever we say
         self._phase = _LINGERING
         self._set_deadline(self._shared.limits.write_timeout)
         return False
@@ -509,11 +509,12 @@ class HttpConnection(asyncio.Protocol):
         ``linger`` where input may still be on its way: closing over unread input makes TCP take
         back our answer, so the peer gets a moment to read it.
         """
-        if linger and not self._eof and self._transport.can_write_eof():
+        if linger and not self._eof:
             self._phase = _LINGERING
             self._parser.drop_input()
             self._set_deadline(self._shared.limits.linger_timeout)
-            self._transport.write_eof()
+            if self._transport.can_write_eof():
+                self._transport.write_eof()
             self._resume_reading()
         else:
             self._close()

@@ -7,14 +7,24 @@ import asyncio
 import errno
 import logging
 import socket
+import ssl
+import sys
+from typing import Any
 
 from girandola.core.ports import Clock, Waiter
 from girandola.net.http import Connections, HttpLimits
 from girandola.net.router import Router
+from girandola.net.unix_socket import UnixSocket, listen_at
 
 logger = logging.getLogger(__name__)
 
 BACKLOG = 2048
+
+HANDSHAKE_TIMEOUT = 10.0
+"""Seconds that a peer has for its part of a TLS handshake."""
+
+SHUTDOWN_TIMEOUT = 5.0
+"""Seconds that a peer has to agree to the end of a TLS connection."""
 
 # An address of a machine without this kind of network; another address of the host may do.
 _NOT_HERE = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
@@ -23,8 +33,9 @@ _NOT_HERE = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
 class Server:
     """HTTP and WebSocket on any number of addresses.
 
-    In the order of a day: ``start`` (for each address), ``stop_accepting``, ``close_idle``,
-    ``drain``.
+    In the order of a day: ``start``, ``start_unix`` and ``start_inherited`` (for each address),
+    ``stop_accepting``, ``close_idle``, ``drain``. ``tls`` is the context of a listener that speaks
+    TLS.
     """
 
     def __init__(self, router: Router, *, clock: Clock, limits: HttpLimits | None = None) -> None:
@@ -32,6 +43,7 @@ class Server:
         self._clock = clock
         self._connections = Connections(router.find, clock, limits)
         self._listeners: list[asyncio.AbstractServer] = []
+        self._unix_sockets: list[UnixSocket] = []
 
     @property
     def open_http(self) -> int:
@@ -43,20 +55,55 @@ class Server:
         """How many WebSockets are open."""
         return len(self._connections.websockets)
 
-    async def start(self, host: str, port: int) -> list[tuple[str, int]]:
+    async def start(
+        self, host: str, port: int, *, tls: ssl.SSLContext | None = None
+    ) -> list[tuple[str, int]]:
         """Accept connections at all addresses of ``host`` and return these, with their port.
 
         An empty host means all interfaces, IPv4 and IPv6 as far as there are; port 0 a free one,
         the same for all. Raises ``OSError`` that names the address when it cannot be had.
         """
         sockets = await _bind(host, port)
-        loop = asyncio.get_running_loop()
         for listening in sockets:
-            listener = await loop.create_server(
-                self._connections.make, sock=listening, backlog=BACKLOG
-            )
-            self._listeners.append(listener)
+            await self._listen(listening, tls)
         return [listening.getsockname()[:2] for listening in sockets]
+
+    async def start_unix(
+        self, path: str, *, mode: int = 0o660, tls: ssl.SSLContext | None = None
+    ) -> None:
+        """Accept connections at a unix socket, whose file is removed at ``stop_accepting``.
+
+        Raises ``OSError`` that names the path.
+        """
+        made = listen_at(path, mode, BACKLOG)
+        self._unix_sockets.append(made)
+        await self._listen(made.listening, tls)
+
+    async def start_inherited(
+        self, listening: socket.socket, *, tls: ssl.SSLContext | None = None
+    ) -> None:
+        """Accept connections at a socket that listens already; it is ours from now on.
+
+        The file of a unix socket stays: it is whoever made it who has to remove it.
+        """
+        listening.setblocking(False)
+        await self._listen(listening, tls)
+
+    async def _listen(self, listening: socket.socket, tls: ssl.SSLContext | None) -> None:
+        loop = asyncio.get_running_loop()
+        options: dict[str, Any] = {"sock": listening, "backlog": BACKLOG, "ssl": tls}
+        if tls is not None:
+            options["ssl_handshake_timeout"] = HANDSHAKE_TIMEOUT
+            options["ssl_shutdown_timeout"] = SHUTDOWN_TIMEOUT
+        if listening.family != socket.AF_UNIX:
+            listener = await loop.create_server(self._connections.make, **options)
+        else:
+            if sys.version_info >= (3, 13):
+                options["cleanup_socket"] = (
+                    False  # the file is UnixSocket's to remove, or another's
+                )
+            listener = await loop.create_unix_server(self._connections.make, **options)
+        self._listeners.append(listener)
 
     async def stop_accepting(self) -> None:
         """Close the listening sockets. Open connections go on; HTTP ones end with their answer."""
@@ -64,6 +111,9 @@ class Server:
         listeners, self._listeners = self._listeners, []
         for listener in listeners:
             listener.close()
+        unix_sockets, self._unix_sockets = self._unix_sockets, []
+        for made in unix_sockets:
+            made.remove()
         # Not wait_closed: since Python 3.12 it waits for the connections, too. One turn of the
         # loop is what closing the sockets takes.
         await asyncio.sleep(0)

@@ -3,116 +3,17 @@
 import asyncio
 import logging
 import socket
-from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
-import uvloop
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import connect, unix_connect
 from websockets.exceptions import ConnectionClosed
 
-from girandola.app.clock import LoopClock
-from girandola.net.http import Request, Response, Route
-from girandola.net.router import Router, WebSocketRoute
-from girandola.net.server import Server
-from girandola.net.websocket import Opcode, WebSocketConnection, frame
+from girandola.net.websocket import Opcode, frame
+from tests.net.running import HANDSHAKE, Run, Running
 from tests.net.wire import client_frame
-
-HANDSHAKE = (
-    b"GET /ws HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-)
-
-Scenario = Callable[["Running"], Coroutine[Any, Any, None]]
-
-
-class Echo:
-    """Sends back what it gets, and remembers how connections ended."""
-
-    def __init__(self, running: "Running") -> None:
-        self._running = running
-
-    def on_open(self, connection: WebSocketConnection) -> None:
-        self.connection = connection
-        self._running.open.append(connection)
-        self._running.opened.set()
-
-    def on_message(self, payload: bytes, is_text: bool) -> None:
-        if payload == b"close me":
-            self.connection.close(3501, "bad request")
-        elif payload == b"break":
-            raise RuntimeError("the listener is broken")
-        else:
-            self.connection.write(frame(Opcode.TEXT if is_text else Opcode.BINARY, payload))
-
-    def on_pong(self, payload: bytes) -> None:
-        self._running.ponged.set()
-
-    def on_write_timeout(self) -> None:
-        self._running.timed_out.set()
-        self.connection.abort()
-
-    def on_close(self, code: int, reason: str) -> None:
-        self._running.closed.put_nowait((code, reason))
-
-
-class Running:
-    """A server with a few routes, on a free port."""
-
-    def __init__(self) -> None:
-        self.open: list[WebSocketConnection] = []
-        self.closed: asyncio.Queue[tuple[int, str]] = asyncio.Queue()
-        self.opened = asyncio.Event()
-        self.ponged = asyncio.Event()
-        self.timed_out = asyncio.Event()
-        self.asked = asyncio.Event()
-        self.finish = asyncio.Event()
-        router = Router()
-        route = WebSocketRoute(
-            lambda request: Echo(self), max_message_size=1_000_000, write_timeout=0.05
-        )
-        router.add("/ws", route)
-        router.add("/echo", Route(lambda request: Response(200, request.body), max_body=1_000_000))
-        router.add("/slow", Route(self.slow))
-        self.server = Server(router, clock=LoopClock())
-        self.port = 0
-
-    async def slow(self, request: Request) -> Response:
-        self.asked.set()
-        await self.finish.wait()
-        return Response(200, b"done")
-
-    def websocket(self, **options: Any) -> connect:
-        return connect(f"ws://127.0.0.1:{self.port}/ws", proxy=None, **options)
-
-    def url(self, path: str) -> str:
-        return f"http://127.0.0.1:{self.port}{path}"
-
-
-@pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
-def run(request: pytest.FixtureRequest) -> Callable[[Scenario], None]:
-    """Run a scenario under one of the loops, with ten seconds for all of it."""
-
-    async def with_server(scenario: Scenario) -> None:
-        running = Running()
-        ((_, running.port),) = await running.server.start("127.0.0.1", 0)
-        try:
-            async with asyncio.timeout(10):
-                await scenario(running)
-        finally:
-            await running.server.stop_accepting()
-            running.server.close_idle()
-            await running.server.drain(0)
-
-    def run(scenario: Scenario) -> None:
-        with asyncio.Runner(loop_factory=request.param) as runner:
-            runner.run(with_server(scenario))
-
-    return run
-
-
-Run = Callable[[Scenario], None]
 
 
 def test_the_websockets_client_talks_to_us(run: Run) -> None:
@@ -313,5 +214,59 @@ def test_an_address_that_is_not_ours_is_named(run: Run, host: str) -> None:
     async def scenario(running: Running) -> None:
         with pytest.raises(OSError, match=f"cannot listen on {host}, port 8000: "):
             await running.server.start(host, 8000)
+
+    run(scenario)
+
+
+def test_a_unix_socket_is_served_like_a_port(run: Run, tmp_path: Path) -> None:
+    path = str(tmp_path / "server.sock")
+
+    async def scenario(running: Running) -> None:
+        await running.server.start_unix(path, mode=0o600)
+        connector = aiohttp.UnixConnector(path)
+        async with (
+            aiohttp.ClientSession(connector=connector) as client,
+            client.post("http://server/echo", data=b"over a file") as response,
+        ):
+            assert await response.read() == b"over a file"
+        async with unix_connect(path, "ws://server/ws") as client:
+            await client.send("hello")
+            assert await client.recv() == "hello"
+
+    run(scenario)
+    assert not Path(path).exists()
+
+
+def test_sockets_of_another_process_are_served_and_their_files_left_alone(
+    run: Run, tmp_path: Path
+) -> None:
+    path = str(tmp_path / "inherited.sock")
+
+    async def scenario(running: Running) -> None:
+        over_file = socket.socket(socket.AF_UNIX)
+        over_file.bind(path)
+        over_file.listen()
+        over_tcp = socket.create_server(("127.0.0.1", 0))
+        port = over_tcp.getsockname()[1]
+        await running.server.start_inherited(over_file)
+        await running.server.start_inherited(over_tcp)
+        async with unix_connect(path, "ws://server/ws") as client:
+            await client.send("hello")
+            assert await client.recv() == "hello"
+        async with connect(f"ws://127.0.0.1:{port}/ws", proxy=None) as client:
+            await client.send("hello")
+            assert await client.recv() == "hello"
+
+    run(scenario)
+    assert Path(path).exists()
+
+
+def test_ipv6_is_served(run: Run) -> None:
+    async def scenario(running: Running) -> None:
+        ((host, port),) = await running.server.start("::1", 0)
+        assert host == "::1"
+        async with connect(f"ws://[::1]:{port}/ws", proxy=None) as client:
+            await client.send("hello")
+            assert await client.recv() == "hello"
 
     run(scenario)
