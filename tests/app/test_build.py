@@ -3,6 +3,7 @@
 How the objects then behave is told by the scenarios; this is about the wiring.
 """
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -191,7 +192,8 @@ def test_closing_tells_clients_refuses_callers_and_drops_strangers(tmp_path: Pat
     session, transport = built.connect()
     stranger = FakeSocket(built.clock)
     open_stranger(built, stranger)
-    built.clock.result(built.app.close())
+    asyncio.run(built.app.close())
+    built.clock.run()
     assert transport.closed_with is not None
     assert transport.closed_with.code == 3001
     assert session.closed

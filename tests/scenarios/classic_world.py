@@ -6,6 +6,7 @@ tests choose, and a message id that carries a position is shown as ``A1``, a let
 epoch in the order of their appearance and the offset. Ids without a position are ``*``.
 """
 
+import asyncio
 import json
 import re
 from pathlib import Path
@@ -63,7 +64,9 @@ class World:
         self.app.reconfigure(self._load().config)
 
     def shut_down(self) -> None:
-        self.clock.result(self.app.close())
+        # In a loop, which is what the application's own connections are closed by.
+        asyncio.run(self.app.close())
+        self.clock.run()
 
     # ── clients ──────────────────────────────────────────────────────────────────────────────
 

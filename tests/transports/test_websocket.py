@@ -588,11 +588,9 @@ OF_TODAY = (3501, "bad request")
         ('{"uid":"1","method":"ping"}', NOT_AUTHORIZED),
         ('{"method":"ping"}', NOT_AUTHORIZED),
         ('{"id":1,"subscribe":{"channel":"a"}}', OF_TODAY),
-        ('{"id":1,"method":"ping"}', OF_TODAY),
         ("{}", OF_TODAY),
         ("", OF_TODAY),
         ("hello", OF_TODAY),
-        ('{"id":1}\n{"uid":"1"}', OF_TODAY),
     ],
 )
 def test_the_first_message_decides_which_protocol_is_spoken(
