@@ -405,3 +405,86 @@ class RpcPingOptions(Struct, frozen=True, kw_only=True):
 
     enabled: Annotated[bool, Meta(description="Offer it.")] = False
     method: Annotated[str, Meta(description="Its name.")] = "ping"
+
+
+class TlsOptions(Struct, frozen=True, kw_only=True):
+    """Certificates of one end of TLS connections (type TLS of server.md, appendix C)."""
+
+    enabled: Annotated[bool, Meta(description="Use TLS, 1.2 or newer.")] = False
+    cert_pem: Annotated[
+        str,
+        Meta(
+            description="Own certificate, with its chain behind it: PEM, PEM in base64, or the "
+            "path of a file."
+        ),
+    ] = ""
+    key_pem: Annotated[
+        str,
+        Meta(
+            extra={"secret": True},
+            description="Its private key, without a passphrase: PEM, PEM in base64, or the path "
+            "of a file.",
+        ),
+    ] = ""
+    server_ca_pem: Annotated[
+        str, Meta(description="Authorities a server is checked against; not for listeners.")
+    ] = ""
+    client_ca_pem: Annotated[
+        str,
+        Meta(
+            description="Authorities of client certificates: PEM, PEM in base64, or the path of "
+            "a file. Set, every client must show a certificate of theirs."
+        ),
+    ] = ""
+    insecure_skip_verify: Annotated[
+        bool, Meta(description="Do not check a server's certificate; not for listeners.")
+    ] = False
+    server_name: Annotated[
+        str, Meta(description="The name a server's certificate must have; not for listeners.")
+    ] = ""
+
+
+class AutocertOptions(Struct, frozen=True, kw_only=True):
+    """Certificates obtained and renewed by ACME (``http_server.tls_autocert.*``)."""
+
+    enabled: Annotated[
+        bool,
+        Meta(
+            description="Obtain and renew certificates by ACME, used instead of http_server.tls. "
+            "Agrees to the terms of the certificate authority. Needs girandola[acme]."
+        ),
+    ] = False
+    host_whitelist: Annotated[
+        tuple[str, ...], Meta(description="Hosts to have certificates for, one each.")
+    ] = ()
+    cache_dir: Annotated[
+        str,
+        Meta(
+            description="Folder that keeps keys and certificates, made if missing; empty: every "
+            "start asks for new ones."
+        ),
+    ] = ""
+    email: Annotated[str, Meta(description="Where the certificate authority can write to.")] = ""
+    server_name: Annotated[str, Meta(description="The host meant by clients that name none.")] = ""
+    http: Annotated[
+        bool,
+        Meta(description="Prove the hosts by HTTP-01. Must be on: there is no other way yet."),
+    ] = False
+    http_addr: Annotated[
+        str,
+        Meta(
+            pattern=r"^(\[[0-9A-Fa-f:.]+\]|[^:\[\]]*):[0-9]{1,5}$",
+            description="Where the certificate authority's challenges arrive, as host:port.",
+        ),
+    ] = ":80"
+    force_rsa: Annotated[
+        bool, Meta(description="RSA keys, for old clients (girandola; 2018 option).")
+    ] = False
+    directory_url: Annotated[
+        str,
+        Meta(
+            pattern="^https://.",
+            description="The certificate authority's ACME directory (girandola). Its own "
+            "certificate is checked against REQUESTS_CA_BUNDLE of the environment, if that is set.",
+        ),
+    ] = "https://acme-v02.api.letsencrypt.org/directory"

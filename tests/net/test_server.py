@@ -229,9 +229,9 @@ def test_a_unix_socket_is_served_like_a_port(run: Run, tmp_path: Path) -> None:
             client.post("http://server/echo", data=b"over a file") as response,
         ):
             assert await response.read() == b"over a file"
-        async with unix_connect(path, "ws://server/ws") as client:
-            await client.send("hello")
-            assert await client.recv() == "hello"
+        async with unix_connect(path, "ws://server/ws") as websocket:
+            await websocket.send("hello")
+            assert await websocket.recv() == "hello"
 
     run(scenario)
     assert not Path(path).exists()
@@ -250,9 +250,9 @@ def test_sockets_of_another_process_are_served_and_their_files_left_alone(
         port = over_tcp.getsockname()[1]
         await running.server.start_inherited(over_file)
         await running.server.start_inherited(over_tcp)
-        async with unix_connect(path, "ws://server/ws") as client:
-            await client.send("hello")
-            assert await client.recv() == "hello"
+        async with unix_connect(path, "ws://server/ws") as websocket:
+            await websocket.send("hello")
+            assert await websocket.recv() == "hello"
         async with connect(f"ws://127.0.0.1:{port}/ws", proxy=None) as client:
             await client.send("hello")
             assert await client.recv() == "hello"
