@@ -4,6 +4,8 @@ The first message decides which generation a client speaks. The door joins encod
 frames and knows nothing of what they say.
 """
 
+import logging
+
 from girandola.core.node import Node
 from girandola.core.session import NO_HEADERS, Session
 from girandola.errors import WRITE_ERROR, Disconnect
@@ -15,8 +17,12 @@ from girandola.protocol.frame_pings import WITH_FRAME_PINGS
 from girandola.protocol.negotiation import PROTOCOLS, recognise
 from girandola.protocol.v2_json import V2_JSON
 
+logger = logging.getLogger(__name__)
+
 MAX_REMEMBERED = 256 * 1024
 """Bytes of frames that are worth remembering for the next subscriber."""
+MAX_LOGGED_ORIGIN = 200
+"""Characters of a refused origin that the log shows."""
 
 
 class Framing:
@@ -204,8 +210,19 @@ class WebSocketDoor:
         if self._node.shutting_down:
             return Response(503)
         if not self.origins.allows_request(request):
+            origin = request.headers["origin"][:MAX_LOGGED_ORIGIN]
+            logger.info(
+                "connection %s: refused with 403: origin %r matches none of client.allowed_origins",
+                request.peer,
+                origin,
+            )
             return Response(403, b"Forbidden\n")
         if not self.limit.acquire():
+            logger.info(
+                "connection %s: refused with 503: over client.connection_limit or "
+                "client.connection_rate_limit",
+                request.peer,
+            )
             return Response(503, b"Too many connections\n")
         kept = self.kept_headers
         headers = {name: value for name, value in request.headers.items() if name in kept}

@@ -1,5 +1,6 @@
 """Pages of an origin that the server does not allow (modern.md section 3.1)."""
 
+from tests.browser.conftest import WAYS
 from tests.browser.visit import Visit, Way
 from tests.sdk.server import Server
 
@@ -15,3 +16,15 @@ async def test_a_foreign_page_gets_nothing_and_its_console_says_why(
     assert refusals
     for text in refusals:
         assert "response code: 403" in text or "blocked by CORS policy" in text
+
+
+async def test_the_log_says_why_a_page_was_refused(
+    visit: Visit, server: Server, channel: str
+) -> None:
+    await visit.connect(WAYS["websocket"], server.port, channel, host="localhost")
+    await visit.wait("broken")
+    lines = [line for line in server.log.splitlines() if visit.origin("localhost") in line]
+    assert lines
+    for line in lines:
+        assert "INFO girandola.transports" in line
+        assert "client.allowed_origins" in line

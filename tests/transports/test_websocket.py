@@ -438,6 +438,42 @@ def test_a_refused_origin_takes_no_place(play: Play) -> None:
     play(scenario, client={"connection_limit": 1})
 
 
+@pytest.mark.parametrize(
+    ("headers", "options", "line"),
+    [
+        (
+            {"Origin": "https://evil.org/" + "x" * 1000},
+            {},
+            f"refused with 403: origin {'https://evil.org/' + 'x' * 183!r} "
+            "matches none of client.allowed_origins",
+        ),
+        (
+            {},
+            {"connection_limit": 1},
+            "refused with 503: over client.connection_limit or client.connection_rate_limit",
+        ),
+    ],
+)
+def test_the_log_says_why_a_handshake_was_refused(
+    play: Play,
+    caplog: pytest.LogCaptureFixture,
+    headers: dict[str, str],
+    options: dict[str, Any],
+    line: str,
+) -> None:
+    """One line, however long the origin is."""
+
+    async def scenario(running: Running) -> None:
+        await running.connect()
+        with caplog.at_level(logging.INFO, "girandola.transports.websocket"):
+            assert await status_of(running, **headers) in (403, 503)
+        (record,) = caplog.records
+        assert record.getMessage().startswith("connection 127.0.0.1:")
+        assert record.getMessage().endswith(f": {line}")
+
+    play(scenario, client=options)
+
+
 def test_nobody_comes_in_while_the_server_stops(play: Play) -> None:
     async def scenario(running: Running) -> None:
         running.node.shutting_down = True
