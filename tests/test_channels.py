@@ -47,6 +47,7 @@ def test_boundaries_are_configurable() -> None:
     assert names.namespace("news:x") == ""
     assert names.is_private("private-x")
     assert not names.is_private("$x")
+    assert channels(private_prefix="p:").namespace("p:news:x") == "news"
 
 
 def test_without_a_boundary_there_are_no_namespaces() -> None:

@@ -121,6 +121,7 @@ def test_an_answer_that_comes_after_the_end_leaves_nothing(what: str) -> None:
     assert client.read() == []
     assert not world.clock.unfinished
     assert not world.node.hub.sessions()
+    assert not any(world.node.wheel._slots.values())
     assert not world.node.hub.num_subscriptions
     assert world.presence.is_empty()
     assert world.broker.is_idle()

@@ -115,17 +115,29 @@ def connecting(world: World, *channels: str) -> Connection:
     return client
 
 
-def test_a_channel_ended_while_connecting_is_not_told() -> None:
-    """The others are."""
+@pytest.mark.parametrize("busy_with", ["a", "b"])
+def test_a_channel_ended_while_connecting_is_not_told(busy_with: str) -> None:
+    """The others are; whether it was being made or made already."""
     world = World({"": OPEN}, ping_interval=0.0)
-    world.gates.shut("subscribe")
+    world.gates.shut(f"subscribe {busy_with}")
     client = connecting(world, "a", "b")
     world.clock.spawn(world.node.unsubscribe(Target("42"), "a"))
-    world.gates.open("subscribe")
+    world.gates.open(f"subscribe {busy_with}")
     assert client.read() == [
         '{"id":1,"connect":{"client":"c1","version":"1.0 girandola","subs":{"b":{}}}}'
     ]
     assert list(world.node.channels()) == ["b"]
+
+
+def test_a_channel_left_while_the_join_of_another_is_told_is_not_joined() -> None:
+    world = World({"": PRESENT})
+    world.gates.shut("publish_join")
+    client = connecting(world, "a", "b")
+    assert client.read()
+    client.hang_up()
+    world.gates.open("publish_join")
+    assert world.node.stats.joins_published == 1
+    assert clean(world)
 
 
 def test_a_session_still_connecting_is_not_subscribed_by_the_server() -> None:

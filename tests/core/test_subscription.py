@@ -77,6 +77,13 @@ def test_a_gap_is_marked_and_nothing_passes_any_more(
     assert not client.session.subscriptions
 
 
+def test_what_comes_after_a_gap_is_not_kept(client: Connection, live: Subscription) -> None:
+    """However much it is, the client is not closed as slow for it."""
+    deliver(live, *range(5, 500))
+    assert client.closed is None
+    assert len(client.read()) == 1
+
+
 def test_a_gap_ends_the_connection_where_the_subscription_is_the_server_s(
     client: Connection, live: Subscription
 ) -> None:

@@ -92,11 +92,16 @@ class Engine(MemoryBroker):
 
     async def subscribe(self, channel: str) -> None:
         await self._gates.pass_through("subscribe")
+        await self._gates.pass_through(f"subscribe {channel}")
         await super().subscribe(channel)
 
     async def unsubscribe(self, channel: str, linger: float = 0.0) -> None:
         await self._gates.pass_through("unsubscribe")
         await super().unsubscribe(channel, linger)
+
+    async def publish_join(self, channel: str, info: ClientInfo) -> None:
+        await self._gates.pass_through("publish_join")
+        await super().publish_join(channel, info)
 
     async def history(self, channel: str, **how: Any) -> HistoryPage:
         await self._gates.pass_through("history")

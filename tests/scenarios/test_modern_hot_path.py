@@ -75,6 +75,16 @@ def test_nothing_on_the_way_waits(function: Callable[..., object]) -> None:
             assert name not in TASKS, ast.unparse(node)
 
 
+@pytest.mark.parametrize("method", ["publish", "publish_join", "publish_leave"])
+def test_the_memory_engine_never_suspends_a_publisher(method: str) -> None:
+    """Coroutines by their contract, with nothing in them that waits."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(getattr(MemoryBroker, method))))
+    (function,) = tree.body
+    assert isinstance(function, ast.AsyncFunctionDef)
+    for statement in function.body:
+        assert not [node for node in ast.walk(statement) if isinstance(node, WAITING)]
+
+
 def test_a_broadcast_encodes_once_for_each_codec() -> None:
     """A thousand subscribers of one codec and ten of another: two encodings, one object each."""
     world = World({"": OPEN})

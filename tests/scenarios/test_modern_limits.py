@@ -326,6 +326,7 @@ def test_nothing_is_left_of_those_who_have_gone(how: str) -> None:
     assert world.presence.is_empty()
     assert world.broker.is_idle()
     assert not world.clock.unfinished
+    assert not any(world.node.wheel._slots.values())
     world.advance(60)
     assert not world.node.wheel._slots
     assert not world.node.wheel._order
