@@ -337,7 +337,9 @@ async def test_what_a_reload_cannot_change_is_said(process: Process) -> None:
 BAD_RELOADS: list[tuple[str, Config | str]] = [
     ("config.json", '{"client": '),
     ("client.ping_interval", configuration(client={"ping_interval": "soon"})),
-    *((name, configuration(**changes)) for name, changes in BAD if name != "pid_file"),
+    ("rsa_public_key", configuration(client={"token": {"rsa_public_key": "no key"}})),
+    ("client.allowed_origins", configuration(client={"allowed_origins": ["https://[a"]})),
+    ("log.file", configuration(log={"file": "/nowhere/at/all.log"})),
 ]
 
 
