@@ -199,6 +199,33 @@ class PersonalChannel(Struct, frozen=True, kw_only=True):
     ] = False
 
 
+class DisconnectOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a connection ends."""
+
+    code: Annotated[int, Meta(ge=3000, le=4999)]
+    reason: Annotated[str, Meta(max_length=123)] = ""
+
+
+class CodeToDisconnect(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the error ``code`` becomes."""
+
+    code: Annotated[int, Meta(ge=0, le=2**32 - 1)]
+    to: DisconnectOptions
+
+
+class ConnectCodeToDisconnect(Struct, frozen=True, kw_only=True):
+    """``client.connect_code_to_unidirectional_disconnect``."""
+
+    enabled: Annotated[bool, Meta(description="Use the transforms.")] = False
+    transforms: Annotated[
+        tuple[CodeToDisconnect, ...],
+        Meta(
+            description='Such as {"code": 101, "to": {"code": 4501, "reason": "log in"}}; the '
+            "first with the code of the error counts."
+        ),
+    ] = ()
+
+
 class ClientOptions(Struct, frozen=True, kw_only=True):
     """What holds for every client connection (the part of ``client.*`` that the core reads)."""
 
@@ -244,6 +271,10 @@ class ClientOptions(Struct, frozen=True, kw_only=True):
     recovery_max_publication_limit: Annotated[
         int, Meta(ge=1, description="Most publications that are recovered.")
     ] = 300
+    connect_code_to_unidirectional_disconnect: Annotated[
+        ConnectCodeToDisconnect,
+        Meta(description="How a one-way connection ends when its connect is refused."),
+    ] = ConnectCodeToDisconnect()
 
 
 class TokenOptions(Struct, frozen=True, kw_only=True):

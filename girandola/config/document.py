@@ -42,7 +42,7 @@ _INTRODUCTION = (
     "A variable of the environment is `GIRANDOLA_` (or `CENTRIFUGO_`; the first wins) and the "
     "option in upper case with dots as underscores: "
     f"`GIRANDOLA_{env_name('client.ping_interval')}`. An empty one counts as not set. Booleans are "
-    "`true`, `false`, `1`, `0`; lists of texts are separated by spaces; `channel.namespaces` is "
+    "`true`, `false`, `1`, `0`; lists of texts are separated by spaces; lists of objects are "
     "JSON, and one option of one namespace is `GIRANDOLA_CHANNEL_NAMESPACES_<NAME>_<OPTION>`.",
     'Durations are texts with units h, m, s, ms: `"25s"`, `"1m30s"`, `"720h"`, `"500ms"`.',
 )

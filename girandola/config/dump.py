@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Collection
 from typing import Any
 
+import msgspec
 import tomli_w
 import yaml
 from msgspec import Struct
@@ -37,6 +38,8 @@ def written(option: Option, value: Any) -> Any:
         return format_duration(value)
     if option.kind == "namespaces":
         return [_namespace(namespace) for namespace in value]
+    if option.kind == "objects":
+        return msgspec.to_builtins(list(value))
     return list(value) if isinstance(value, tuple) else value
 
 
@@ -79,4 +82,4 @@ def _as_text(option: Option, value: Any) -> str:
         return "true" if value else "false"
     if option.kind == "strings":
         return " ".join(value)
-    return json.dumps(value) if option.kind == "namespaces" else str(value)
+    return json.dumps(value) if option.kind in ("namespaces", "objects") else str(value)

@@ -140,8 +140,8 @@ class Config(Struct, frozen=True, kw_only=True):
 class Option(Struct, frozen=True, kw_only=True):
     """One option: what it is called, what it may be, what it is for.
 
-    ``kind`` is bool, int, duration, string, strings or namespaces. Ranges are in the unit of the
-    value (seconds for durations).
+    ``kind`` is bool, int, duration, string, strings, namespaces or objects (of ``type``).
+    Ranges are in the unit of the value (seconds for durations).
     """
 
     path: str
@@ -156,6 +156,7 @@ class Option(Struct, frozen=True, kw_only=True):
     note: str = ""
     regex: bool = False
     secret: bool = False
+    type: Any = None
 
 
 class Section(Struct, frozen=True, kw_only=True):
@@ -205,6 +206,7 @@ def _option(path: str, type_: Any, metas: list[Meta], default: Any, description:
         note=extra.get("note", ""),
         regex=extra.get("type") == "regex",
         secret=extra.get("secret", False),
+        type=type_ if _is_list_of_objects(type_) else None,
         **limits,
     )
 
@@ -217,9 +219,17 @@ def _kind(path: str, type_: Any) -> str:
         tuple[str, ...]: "strings",
         tuple[Namespace, ...]: "namespaces",
     }
+    if type_ not in kinds and _is_list_of_objects(type_):
+        return "objects"
     if type_ not in kinds:
         raise TypeError(f"no way to read option {path} of type {type_}")
     return kinds[type_]
+
+
+def _is_list_of_objects(type_: Any) -> bool:
+    """Tell whether it is ``tuple[struct, ...]``."""
+    item = get_args(type_)[0] if get_origin(type_) is tuple else None
+    return isinstance(item, type) and issubclass(item, Struct)
 
 
 TREE = tuple(walk(Config))

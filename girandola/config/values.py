@@ -5,9 +5,12 @@ environment and the command line, where everything is text. Knows nothing of whe
 from and nothing of the leniency of 2018 (``casting.py``).
 """
 
+import json
 import re
 import warnings
 from typing import Any
+
+import msgspec
 
 from girandola.config.duration import format_duration, parse_duration
 from girandola.config.problems import Unfit
@@ -36,13 +39,16 @@ def read(option: Option, value: Any) -> Any:
             return check(option, _duration(option, value))
         case "strings" if isinstance(value, list) and all(isinstance(v, str) for v in value):
             return check(option, tuple(value))
+        case "objects":
+            return _objects(option, value)
     raise Unfit(expectation(option))
 
 
 def read_text(option: Option, text: str) -> Any:
     """Return what ``text`` from the environment or the command line means for ``option``.
 
-    Booleans are written as Go's ParseBool takes them, lists separated by white space.
+    Booleans are written as Go's ParseBool takes them, lists of texts separated by white space,
+    lists of objects as JSON.
 
     Raises:
         Unfit: it means nothing, or is out of range.
@@ -59,6 +65,12 @@ def read_text(option: Option, text: str) -> Any:
             return check(option, int(text))
         case "strings":
             return check(option, tuple(text.split()))
+        case "objects":
+            try:
+                return read(option, json.loads(text))
+            except (ValueError, RecursionError) as error:
+                detail = error.expected if isinstance(error, Unfit) else expectation(option)
+                raise Unfit(f"{detail} in JSON") from None
     return read(option, text)
 
 
@@ -105,7 +117,7 @@ def expectation(option: Option) -> str:
             return "a whole number of seconds" + _limits(option, str)
         case "strings":
             return "a list of texts"
-        case "namespaces":
+        case "namespaces" | "objects":
             return "a list of objects"
     if option.choices:
         return _one_of(option)
@@ -115,6 +127,13 @@ def expectation(option: Option) -> str:
 
 
 # ── inside ───────────────────────────────────────────────────────────────────────────────────
+
+
+def _objects(option: Option, value: Any) -> Any:
+    try:
+        return msgspec.convert(value, option.type)
+    except msgspec.ValidationError as error:
+        raise Unfit(f"{expectation(option)} ({error})") from None
 
 
 def _duration(option: Option, text: str) -> float:

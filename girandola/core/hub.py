@@ -34,6 +34,7 @@ class Hub:
         self._stats = stats
         self._arriving: set[Session] = set()
         self._clients: dict[str, Session] = {}
+        self._ids: dict[str, Session] = {}
         self._users: dict[str, set[Session]] = {}
         self._channels: dict[str, set[Subscription]] = {}
         self.num_subscriptions = 0
@@ -48,6 +49,8 @@ class Hub:
         """Register an authenticated session."""
         self._arriving.discard(session)
         self._clients[session.client] = session
+        if session.id:
+            self._ids[session.id] = session
         self._users.setdefault(session.user, set()).add(session)
 
     def remove(self, session: Session) -> None:
@@ -55,6 +58,8 @@ class Hub:
         self._arriving.discard(session)
         if self._clients.pop(session.client, None) is None:
             return
+        if session.id:
+            del self._ids[session.id]
         sessions = self._users[session.user]
         sessions.discard(session)
         if not sessions:
@@ -67,6 +72,10 @@ class Hub:
     def session(self, client: str) -> Session | None:
         """Return the session with this client id."""
         return self._clients.get(client)
+
+    def session_by_id(self, id: str) -> Session | None:
+        """Return the session with this secret id; most transports give their sessions none."""
+        return self._ids.get(id)
 
     def sessions_of(self, user: str) -> int:
         """Count the sessions of a user."""

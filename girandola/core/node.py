@@ -243,6 +243,16 @@ class Node:
                 del self._changing[channel]
                 change.set_result(None)
 
+    # ── commands that come beside their connection ───────────────────────────────────────────
+
+    def emulate(self, session_id: str, frame: bytes) -> bool:
+        """Hand a frame to the two-way session with this secret id; false if there is none."""
+        session = self.hub.session_by_id(session_id)
+        if session is None or session.transport.one_way:
+            return False
+        session.receive(frame)
+        return True
+
     # ── what the server API asks for ─────────────────────────────────────────────────────────
 
     async def subscribe(self, target: Target, channel: str, grant: SubscribeGrant) -> None:

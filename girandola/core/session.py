@@ -15,6 +15,7 @@ from girandola.core import joining
 from girandola.core.duties import NOWHERE
 from girandola.core.grants import ConnectGrant, RefreshGrant
 from girandola.core.handlers import HANDLERS
+from girandola.core.one_way import refused
 from girandola.core.outbox import Outbox
 from girandola.core.ports import Transport
 from girandola.core.subscription import Subscription
@@ -31,6 +32,7 @@ from girandola.errors import (
     SLOW,
     STALE,
     SUBSCRIPTION_EXPIRED,
+    TOO_MANY_REQUESTS_CLOSE,
     UNSUBSCRIBED_EXPIRED,
     UNSUBSCRIBED_INSUFFICIENT_STATE,
     Close,
@@ -77,6 +79,7 @@ class Session:
         "_pong_by",
         "_presence_at",
         "_together",
+        "_waiting",
         "_why_closing",
         "_workers",
         "client",
@@ -108,7 +111,11 @@ class Session:
         self.headers = headers
         self.client = node.new_id()
         self.id = ""
-        """A secret id for callers of the API; only where the transport has one."""
+        """A secret id, given by transports that have one before the first frame.
+
+        The server API knows the session by it; on two-way transports it also leads commands
+        here that come beside the connection (``Node.emulate``).
+        """
         self.user = ""
         self.conn_info = b""
         self.meta = b""
@@ -117,6 +124,7 @@ class Session:
         self.outbox = Outbox(self, transport, node.flusher, options.queue_max_size)
         self.slot = NOWHERE
         self._backlog: deque[list[say.Command]] | None = None
+        self._waiting = 0  # bytes that came since there is a backlog
         self._connecting = False
         self._workers = 0
         self._together: list[bytes] | None = None
@@ -162,12 +170,16 @@ class Session:
 
     def receive(self, frame: bytes) -> None:
         """Carry out the commands of a frame, in order; those of earlier frames come first."""
+        if not self.closed:
+            self.receive_commands(self.codec.decode(frame), len(frame))
+
+    def receive_commands(self, commands: list[say.Command], size: int) -> None:
+        """Carry out the commands of a frame of ``size`` bytes that somebody else decoded."""
         if self.closed:
             return
-        commands = self.codec.decode(frame)
         stats = self.node.stats
         stats.commands += len(commands)
-        stats.bytes_in += len(frame)
+        stats.bytes_in += size
         if len(commands) == 1 and type(commands[0]) is say.Pong:
             # Not behind commands that wait for an engine: the peer is alive, and that is all.
             self.receive_pong()
@@ -186,6 +198,10 @@ class Session:
             self.node.clock.spawn(self._work(self._backlog.popleft()))
         if self._backlog:
             self.transport.pause()
+            self._waiting += size
+            # Pausing does not hold back commands that come beside the connection.
+            if self.id and self._waiting > self.outbox.limit:
+                self.close(TOO_MANY_REQUESTS_CLOSE, f"{self._waiting} bytes of commands wait")
 
     @property
     def _parallel(self) -> int:
@@ -203,6 +219,7 @@ class Session:
                 commands = self._backlog.popleft()
                 if not self._backlog:
                     self._backlog = None
+                    self._waiting = 0
                     self.transport.resume()
                 await self._carry_out(commands)
         finally:
@@ -260,16 +277,23 @@ class Session:
         if self.closed:
             return
         self.node.stats.errors += 1
+        if self.transport.one_way:
+            options = self.node.options.connect_code_to_unidirectional_disconnect
+            said = f"{error.code} {error.message}"
+            self.close(refused(error, options), f"{said}: {detail}" if detail else said)
+            return
         self.log(f"{_name(command)} refused: {error.code} {error.message}", detail)
         if (
             isinstance(command, say.Connect)
             and self.state is State.CONNECTING
             and not self.codec.traits.connect_again
         ):
-            # A moment for the client to leave by itself.
             self.state = State.REFUSED
-            self._deadline = self.node.clock.now() + REFUSED_CLOSE_DELAY
-            self._plan()
+            if not self.id:
+                # A moment for the client to leave by itself; other transports tell it that it
+                # is stale when it does not (modern.md section 4.3).
+                self._deadline = self.node.clock.now() + REFUSED_CLOSE_DELAY
+                self._plan()
         self.answer(command, error)
 
     def log(self, what: str, detail: str = "") -> None:
@@ -471,7 +495,7 @@ class Session:
         return inf if self.closed else self._next_duty()
 
     def _end_overdue(self) -> None:
-        if self.state is State.REFUSED:
+        if self.state is State.REFUSED and not self.id:
             self._end(CONNECTION_CLOSED)
             self.transport.abort()
             return

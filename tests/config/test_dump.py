@@ -13,7 +13,7 @@ from girandola.config.dump import environment, rendered, tree
 from girandola.config.load import load
 from girandola.config.schema import NAMESPACE_OPTIONS, OPTIONS, Config, Option
 from girandola.config.validate import findings
-from girandola.options import Namespace
+from girandola.options import CodeToDisconnect, DisconnectOptions, Namespace
 
 NAMESPACES = st.lists(
     st.builds(
@@ -30,6 +30,16 @@ NAMESPACES = st.lists(
 
 TEXT = st.text(st.characters(exclude_categories=("Cs", "Cc")))
 
+OBJECTS = {
+    "client.connect_code_to_unidirectional_disconnect.transforms": st.builds(
+        CodeToDisconnect,
+        code=st.integers(0, 2**32 - 1),
+        to=st.builds(
+            DisconnectOptions, code=st.integers(3000, 4999), reason=st.sampled_from(["", "ü"])
+        ),
+    )
+}
+
 
 def values(option: Option) -> st.SearchStrategy[Any]:
     """Values that fit the option by itself."""
@@ -42,9 +52,12 @@ def values(option: Option) -> st.SearchStrategy[Any]:
         case "duration":
             return st.integers(least * 1000, 10**9).map(lambda ms: ms / 1000)
         case "strings":
-            return st.lists(st.sampled_from(["*", "https://a.example", "ü"])).map(tuple)
+            texts = option.choices or ("*", "https://a.example", "ü")
+            return st.lists(st.sampled_from(texts)).map(tuple)
         case "namespaces":
             return NAMESPACES
+        case "objects":
+            return st.lists(OBJECTS[option.path], max_size=2).map(tuple)
     if option.choices:
         return st.sampled_from(option.choices)
     return st.sampled_from(["", "user_id"]) if option.pattern or option.regex else TEXT
