@@ -48,13 +48,13 @@ async def connect(session: "Session", command: say.Connect) -> None:
         grant = await session.node.policy.connect(session, command)
         if session.closed:
             return
+        _check_limits(session, grant)
         if _has_expired(session, grant.expire_at):
             if not session.codec.traits.connect_again:
                 raise Reject(EXPIRED, "the credentials have expired")
             session.log("connect answered as expired", "the credentials have expired")
             session.answer(command, _connected(session, grant, {}, expired=True))
             return
-        _check_limits(session, grant)
         session.admit(grant)
         subs = await joining.join_all(session, grant.subs)
         session.confirm()
@@ -137,10 +137,7 @@ async def subscribe(session: "Session", command: say.Subscribe) -> None:
     channel = command.channel
     if session.node.policy.is_too_long(channel):
         raise Reject(BAD_REQUEST, f"a channel name of {len(channel)} characters is too long")
-    if channel in session.subscriptions:
-        raise Reject(ALREADY_SUBSCRIBED, f"channel {channel!r}")
-    if len(session.subscriptions) >= session.node.options.channel_limit:
-        raise Reject(LIMIT_EXCEEDED, f"{len(session.subscriptions)} subscriptions already")
+    _check_place(session, command)
     subscription = joining.enter(session, channel, server_side=False)
     try:
         grant = await session.node.policy.subscribe(session, command)
@@ -166,12 +163,31 @@ async def subscribe(session: "Session", command: say.Subscribe) -> None:
     await joining.announce(subscription)
 
 
+def _check_place(session: "Session", command: say.Subscribe) -> None:
+    """Check that there is room in the table, and nothing there yet."""
+    count = len(session.subscriptions)
+    full = Reject(LIMIT_EXCEEDED, f"{count} subscriptions already")
+    is_full = count >= session.node.options.channel_limit
+    if is_full and command.signed is not None:
+        raise full  # the rules of 2018 look at the number first (classic.md section 4.8)
+    if command.channel in session.subscriptions:
+        raise Reject(ALREADY_SUBSCRIBED, f"channel {command.channel!r}")
+    if is_full:
+        raise full
+
+
 async def unsubscribe(session: "Session", command: say.Unsubscribe) -> None:
-    """Stop listening; no push of the channel follows the reply. Never refused."""
+    """Stop listening; no push of the channel follows the reply. Never refused.
+
+    Clients take an error here for the end of the connection, so a failing engine is logged only.
+    """
     subscription = session.subscriptions.pop(command.channel, None)
     if subscription is not None:
         session.node.stats.unsubscribes += 1
-        await joining.leave(subscription)
+        try:
+            await joining.leave(subscription)
+        except Exception:
+            logger.exception("client %s: internal error leaving a channel", session.client)
     session.answer(command, say.Done())
 
 
@@ -196,7 +212,6 @@ async def sub_refresh(session: "Session", command: say.SubRefresh) -> None:
 
 async def publish(session: "Session", command: say.Publish) -> None:
     """Publish in the name of the client; with the memory engine its own copy goes out first."""
-    _check_subscriber(session, command)
     grant = await session.node.policy.publish(session, command)
     subscription = session.subscriptions.get(command.channel)
     info = session.info_in(subscription) if subscription is not None else session.client_info()
@@ -239,9 +254,7 @@ async def history(session: "Session", command: say.History) -> None:
     session.answer(command, say.HistoryResult(page.publications, page.top))
 
 
-def _check_subscriber(
-    session: "Session", command: say.Publish | say.Presence | say.History
-) -> None:
+def _check_subscriber(session: "Session", command: say.Presence | say.History) -> None:
     if command.subscribers_only and not session.is_subscribed(command.channel):
         raise Reject(PERMISSION_DENIED, f"not subscribed to {command.channel!r}")
 

@@ -134,7 +134,7 @@ class Session:
         self._ping_at = inf
         self._pong_by = inf
         self._presence_at = inf
-        self._deadline = node.clock.now() + options.stale_close_delay
+        self._deadline = node.clock.now() + (options.stale_close_delay or inf)
         node.stats.connections_opened += 1
         node.hub.arrive(self)
         self._plan()

@@ -79,7 +79,6 @@ def test_a_publication_without_data_is_an_invalid_message(tmp_path: Path) -> Non
     assert client.end == ""
 
 
-@pytest.mark.xfail(strict=True, reason="the core looks for the subscription first")
 @pytest.mark.parametrize(("params", "channel"), LACKING)
 def test_what_a_publication_lacks_is_told_before_anything_else(
     tmp_path: Path, params: str, channel: str

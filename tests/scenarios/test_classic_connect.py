@@ -108,7 +108,6 @@ def test_the_timestamp_is_checked_before_the_limit(tmp_path: Path) -> None:
     assert client.end == '{"reason":"invalid message","reconnect":false}'
 
 
-@pytest.mark.xfail(strict=True, reason="the core looks at expiry first; the client comes back")
 def test_the_limit_is_checked_before_expiry(tmp_path: Path) -> None:
     world = World(tmp_path, user_connection_limit=1, **LIFETIME)
     world.client("ONE")
@@ -321,7 +320,6 @@ def test_who_does_not_authenticate_in_time_is_stale(tmp_path: Path) -> None:
     assert quick.end == ""
 
 
-@pytest.mark.xfail(strict=True, reason="the core takes 0 for at once")
 def test_a_stale_delay_of_0_waits_for_ever(tmp_path: Path) -> None:
     world = World(tmp_path, stale_connection_close_delay=0)
     client = world.open()

@@ -266,7 +266,6 @@ def test_the_first_check_that_fails_is_told(
     assert subscribe(client, f'{{"channel":"{channel}"}}') == refused(channel, error)
 
 
-@pytest.mark.xfail(strict=True, reason="the core looks for the subscription before the count")
 def test_the_count_is_checked_before_the_subscription(tmp_path: Path) -> None:
     client = World(tmp_path, client_channel_limit=1).client()
     client.subscribe("a")
