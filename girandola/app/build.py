@@ -22,6 +22,7 @@ from girandola.net.router import Route, Router, WebSocketRoute
 from girandola.options import TokenOptions
 from girandola.policy.policy import ConfiguredPolicy
 from girandola.policy.rules import Rules
+from girandola.transports.base import Entrance
 from girandola.transports.websocket import WebSocketDoor
 
 VERSION = f"{__version__} girandola"
@@ -59,7 +60,7 @@ class Application:
             name=config.node.name,
             version=VERSION,
         )
-        self._door = WebSocketDoor(
+        self._entrance = Entrance(
             self.node,
             _origins(config),
             ConnectionLimit(
@@ -67,6 +68,7 @@ class Application:
             ),
             _kept_headers(config),
         )
+        self._door = WebSocketDoor(self._entrance)
         methods = Methods(self.node, lambda: self._policy.rules.channels)
         self._api = ApiDoor(methods, config.http_api, config.classic)
         self.router = _CurrentRoutes(self._route(config))
@@ -82,9 +84,11 @@ class Application:
         # Nothing below fails: half a configuration would be worse than the old one.
         self._policy.rules = rules
         self.node.options = config.client
-        self._door.origins = origins
-        self._door.limit.change(config.client.connection_limit, config.client.connection_rate_limit)
-        self._door.kept_headers = _kept_headers(config)
+        self._entrance.origins = origins
+        self._entrance.limit.change(
+            config.client.connection_limit, config.client.connection_rate_limit
+        )
+        self._entrance.kept_headers = _kept_headers(config)
         self._api.configure(config.http_api, config.classic)
         self.router.now = routes
 

@@ -465,7 +465,7 @@ def test_the_log_says_why_a_handshake_was_refused(
 
     async def scenario(running: Running) -> None:
         await running.connect()
-        with caplog.at_level(logging.INFO, "girandola.transports.websocket"):
+        with caplog.at_level(logging.INFO, "girandola.transports"):
             assert await status_of(running, **headers) in (403, 503)
         (record,) = caplog.records
         assert record.getMessage().startswith("connection 127.0.0.1:")
