@@ -1,9 +1,10 @@
 """Literal frames and what they mean: how the files in ``tests/vectors`` are read.
 
-A line is an object: ``name``; ``direction``, who sends it; ``frame``, the text on the wire; and
-``meaning``. A client's frame means a list of commands. A server's frame means a ``Reply``, a push
-to a channel, or a close frame's reason. ``{"Type": {...}}`` stands for that value, where fields of
-bytes are written as text, and ``{"errors": "NAME"}`` for one of ``girandola.errors``.
+A line is an object: ``name``; ``direction``, who sends it; ``frame``, the text on the wire, or its
+bytes in hexadecimal digits where it is binary; and ``meaning``. A client's frame means a list of
+commands. A server's frame means a ``Reply``, a push to a channel, or a close frame's reason.
+``{"Type": {...}}`` stands for that value, where fields of bytes are written as text, and
+``{"errors": "NAME"}`` for one of ``girandola.errors``.
 """
 
 import json
@@ -13,13 +14,14 @@ from typing import Any, get_type_hints
 import pytest
 
 from girandola import errors, model
-from girandola.protocol import commands
+from girandola.protocol import commands, v1
+from girandola.protocol.codec import Codec
 
 FOLDER = Path(__file__).parent.parent / "vectors"
 
 _TYPES = {
     name: value
-    for module in (model, errors, commands)
+    for module in (model, errors, commands, v1)
     for name, value in vars(module).items()
     if isinstance(value, type)
 }
@@ -57,6 +59,25 @@ def _instance(cls: type, fields: dict[str, Any]) -> Any:
         for name, value in fields.items()
     }
     return cls(**values)
+
+
+def frame_of(vector: dict[str, Any], codec: Codec) -> bytes:
+    """Return the bytes on the wire."""
+    frame: str = vector["frame"]
+    return bytes.fromhex(frame) if codec.binary else frame.encode()
+
+
+def check_server_vector(vector: dict[str, Any], codec: Codec) -> None:
+    """Assert that ``codec`` writes what the vector means as it stands in it."""
+    frame = frame_of(vector, codec)
+    meaning = build(vector["meaning"])
+    if isinstance(meaning, commands.Reply):
+        assert codec.reply(meaning) == frame
+    elif "close" in meaning:
+        code, reason = codec.close(meaning["close"])
+        assert (code, reason.encode()) == (meaning["code"], frame)
+    else:
+        assert codec.push(meaning["channel"], meaning["push"]) == frame
 
 
 def without_details(decoded: list[commands.Command]) -> list[commands.Command]:
