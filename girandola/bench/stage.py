@@ -1,0 +1,259 @@
+"""Where measurements take place: a server, the load, the window between two looks at both.
+
+And the rules by which a measurement is void. What is measured is written in the other files.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from msgspec import Struct
+
+from girandola.bench import usage, wire
+from girandola.bench.fleet import BenchError, Fleet, Joined, Pace, Published, Session
+from girandola.bench.machine import Cores
+from girandola.bench.report import Row
+from girandola.bench.target import PING_INTERVAL, Target
+
+LOAD_LIMIT = 0.8
+"""The share of its core above which the load, and not the server, may be what is measured."""
+
+PACE_TOLERANCE = 0.95
+"""The share of the rate wanted that the publisher must reach."""
+
+DESCRIPTORS_KEPT = 128
+"""Descriptors of a server that are not for sessions."""
+
+GROUP = "all"
+
+
+class Scale(Struct, frozen=True, kw_only=True):
+    """How much is done. The defaults are the definitions; less is not for publication."""
+
+    name: str = "full"
+    sizes: tuple[int, ...] = (10, 100, 1000, 10_000)
+    rates: tuple[int, ...] = (20_000, 60_000)
+    seconds: float = 5.0
+    least_publications: int = 10
+    least_bursts: int = 5
+    middle: int = 1000
+    large: int = 10_000
+    small: int = 10
+    latency_seconds: float = 20.0
+    first_rate: float = 20_000.0
+    step: float = 1.1
+    most_steps: int = 40
+    sessions: int = 10_000
+    ping_interval: float = PING_INTERVAL
+    call_seconds: float = 5.0
+    broadcast: int = 1000
+    batch: int = 100
+    stored: int = 1_000_000
+    settling: float = 0.3
+    """Seconds of quiet before a measurement."""
+
+
+FULL = Scale()
+QUICK = Scale(
+    name="quick",
+    sizes=(10, 100, 1000),
+    seconds=1.0,
+    least_publications=5,
+    least_bursts=2,
+    large=2000,
+    latency_seconds=3.0,
+    step=1.5,
+    sessions=1000,
+    ping_interval=2,
+    call_seconds=1.0,
+    stored=20_000,
+)
+
+
+class Window:
+    """What server and load used between ``start`` and ``stop``."""
+
+    def __init__(self, pid: int, fleet: Fleet) -> None:
+        self._pid = pid
+        self._fleet = fleet
+        self.start()
+
+    def start(self) -> None:
+        """Look for the first time."""
+        self._began = time.monotonic()
+        self._server_before = usage.cpu(self._pid)
+        self._load_before = self._fleet.cpu()
+
+    def stop(self) -> None:
+        """Look for the second time."""
+        self.cpu = usage.cpu(self._pid) - self._server_before
+        load = self._fleet.cpu() - self._load_before
+        self.seconds = time.monotonic() - self._began
+        self.load = load.total / self.seconds if self.seconds else 0.0
+
+    def problems(self) -> list[str]:
+        """Return why nothing that was seen meanwhile counts."""
+        if self.load <= LOAD_LIMIT:
+            return []
+        return [f"the load took {self.load:.0%} of its core"]
+
+
+class Delivered(Struct):
+    """What came of publications: who used what, and how long the messages took, by group."""
+
+    window: Window
+    messages: int
+    received: int
+    percentiles: dict[str, dict[str, float]]
+    problems: list[str]
+
+    @property
+    def cpu_us(self) -> float:
+        """The server's processor time for one message, publishing included."""
+        return self.window.cpu.total / self.messages * 1e6
+
+    @property
+    def user_us(self) -> float:
+        """The part of it that was not the kernel's."""
+        return self.window.cpu.user / self.messages * 1e6
+
+
+class Running:
+    """A server that is there, and the load on it."""
+
+    def __init__(self, target: Target, fleet: Fleet, scale: Scale) -> None:
+        self.pid = target.pid
+        self.server = target.name
+        self.secret = target.address.secret
+        self.fleet = fleet
+        self.scale = scale
+        self.notes: list[str] = []
+        self._users = 0
+
+    def row(
+        self,
+        benchmark: str,
+        case: str,
+        figures: dict[str, float],
+        *,
+        window: Window | None = None,
+        problems: list[str] | None = None,
+    ) -> Row:
+        """Return the row of a case."""
+        return Row(
+            benchmark=benchmark,
+            case=case,
+            server=self.server,
+            figures=figures,
+            load=window.load if window is not None else 0.0,
+            void=problems if problems is not None else window.problems() if window else [],
+            notes=list(self.notes),
+        )
+
+    def window(self) -> Window:
+        """Begin to watch."""
+        return Window(self.pid, self.fleet)
+
+    # ── sessions ─────────────────────────────────────────────────────────────────────────────
+
+    def sessions(
+        self,
+        count: int,
+        channels: Callable[[int], list[str]],
+        *,
+        group: str = GROUP,
+        anonymous: bool = False,
+    ) -> list[Session]:
+        """Make sessions, each a user of its own, with what ``channels`` says for its number.
+
+        No more than the server may have descriptors for; a note says so.
+        """
+        room = usage.max_open_files(self.pid) - DESCRIPTORS_KEPT
+        if count > room:
+            self.notes.append(f"{room} connections instead of {count}: descriptors of the server")
+            count = room
+        first, self._users = self._users, self._users + count
+        secret = "" if anonymous else self.secret
+        return [
+            Session(
+                group,
+                wire.token(secret, f"user-{first + number}") if secret else "",
+                channels(number),
+            )
+            for number in range(count)
+        ]
+
+    def join(self, sessions: list[Session], *, apart: bool = False, nice: int = 0) -> Joined:
+        """Open sessions, all of them, and let things settle.
+
+        Raises:
+            BenchError: some did not come up.
+        """
+        joined = self.fleet.join(sessions, apart=apart, nice=nice)
+        if joined.failures:
+            raise BenchError(
+                f"{self.server}: {joined.failures} of {joined.sessions} sessions did not come up: "
+                f"{joined.first_failure}"
+            )
+        time.sleep(self.scale.settling)
+        return joined
+
+    # ── publications ─────────────────────────────────────────────────────────────────────────
+
+    def deliver(
+        self, *work: tuple[Pace, int], timed: tuple[str, ...] = (), patience: float = 10.0
+    ) -> Delivered:
+        """Publish at each pace, to so many subscribers a publication, and wait for all messages."""
+        paces = [pace for pace, _ in work]
+        self.fleet.watch()
+        self.fleet.publish(*(_first(pace) for pace in paces))
+        self.fleet.count(sum(subscribers for _, subscribers in work), patience)
+        self.fleet.watch(timed)
+        time.sleep(self.scale.settling)
+        window = self.window()
+        published = self.fleet.publish(*paces)
+        messages = sum(pace.count * subscribers for pace, subscribers in work)
+        counted = self.fleet.count(messages, patience)
+        window.stop()
+        problems = window.problems()
+        if counted.received != messages:
+            problems.append(f"{counted.received:,} of {messages:,} messages arrived")
+        if counted.lost:
+            problems.append(f"{counted.lost} connections were lost")
+        for pace, done in zip(paces, published, strict=True):
+            problems += _pace_problems(pace, done)
+        percentiles = {
+            group: histogram.percentiles() for group, histogram in counted.durations.items()
+        }
+        return Delivered(window, messages, counted.received, percentiles, problems)
+
+
+class Stage:
+    """Where the benchmarks of one server run."""
+
+    def __init__(self, target: Target, scale: Scale, cores: Cores) -> None:
+        self._target = target
+        self._cores = cores
+        self.scale = scale
+
+    @contextmanager
+    def fresh(self) -> Iterator[Running]:
+        """Have a server, new where it is ours to start, and a load without connections."""
+        with self._target as target, Fleet(target.address, self._cores.load) as fleet:
+            yield Running(target, fleet, self.scale)
+
+
+def _first(pace: Pace) -> Pace:
+    """Return one publication of ``pace``: it warms up what runs for the first time."""
+    return Pace(channels=pace.channels[:1], rate=1.0, count=1, size=pace.size)
+
+
+def _pace_problems(pace: Pace, done: Published) -> list[str]:
+    problems = []
+    if done.failed:
+        problems.append(f"{done.failed} publications failed")
+    # The last burst needs no time after it.
+    wanted = (pace.count - pace.burst) / pace.rate
+    if done.seconds * PACE_TOLERANCE > wanted + 0.05:
+        problems.append(f"the rate was not kept up: {done.seconds:.2f} s instead of {wanted:.2f} s")
+    return problems
