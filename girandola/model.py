@@ -35,7 +35,9 @@ class Publication(Struct):
 
     ``offset`` is 0, and ``epoch`` empty, where the channel keeps no history. ``uid`` and
     ``client`` exist for the 2018 protocol: the message id and the publisher's client id that a
-    caller of the server API may give. ``time`` is Unix milliseconds, given by the broker.
+    caller of the server API may give. ``time`` is Unix milliseconds, given by the broker. ``base``
+    is the data of the publication before it in the stream, where deltas are wanted, and only
+    while it is delivered: a stream holds no payload twice.
     """
 
     data: bytes
@@ -46,6 +48,7 @@ class Publication(Struct):
     uid: str = ""
     client: str = ""
     time: int = 0
+    base: bytes = b""
 
 
 class PresenceStats(Struct, frozen=True):

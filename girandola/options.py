@@ -73,6 +73,24 @@ class ChannelOptions(Struct, frozen=True, kw_only=True):
             "Needs force_recovery with force_recovery_mode cache."
         ),
     ] = False
+    allowed_delta_types: Annotated[
+        tuple[str, ...],
+        Meta(
+            extra={"choices": ("fossil",)},
+            description="How differences between publications may be sent to subscribers who ask "
+            'for it: "fossil", or not at all.',
+        ),
+    ] = ()
+    delta_publish: Annotated[
+        bool,
+        Meta(
+            description="Send differences wherever a subscriber takes them, not only for "
+            "publications with the delta flag of the API. Needs history."
+        ),
+    ] = False
+    allow_tags_filter: Annotated[
+        bool, Meta(description="Subscribers may filter publications by their tags.")
+    ] = False
     allow_subscribe_for_client: Annotated[
         bool, Meta(description="Any user may subscribe, without a subscription token.")
     ] = False

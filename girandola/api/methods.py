@@ -161,6 +161,7 @@ class Methods:
                 idempotency_key=request.idempotency_key,
                 version=request.version,
                 version_epoch=request.version_epoch,
+                delta=request.delta,
             ),
         )
 

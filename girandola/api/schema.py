@@ -61,7 +61,7 @@ class Disconnect(Struct):
 
 
 class _Publishing(Struct, kw_only=True):
-    """What publish and broadcast have in common. ``delta`` is read and does nothing yet."""
+    """What publish and broadcast have in common."""
 
     data: Raw = ABSENT
     b64data: str = ""

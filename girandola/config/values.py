@@ -116,7 +116,7 @@ def expectation(option: Option) -> str:
         case "seconds":
             return "a whole number of seconds" + _limits(option, str)
         case "strings":
-            return "a list of texts"
+            return "a list of texts" + (f", each {_one_of(option)}" if option.choices else "")
         case "namespaces" | "objects":
             return "a list of objects"
     if option.choices:

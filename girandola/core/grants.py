@@ -28,6 +28,8 @@ class PublishOptions(Struct, frozen=True, kw_only=True):
     idempotency_ttl: float = 300.0
     version: int = 0
     version_epoch: str = ""
+    delta: bool = False
+    """Whether the broker is to say what it differs from (``Publication.base``)."""
 
 
 class SubscribeGrant(Struct, kw_only=True):
@@ -55,6 +57,8 @@ class SubscribeGrant(Struct, kw_only=True):
     recovery: Recovery = Recovery()
     from_token: bool = False
     """Whether a connection token listed it; compared when the connection is refreshed."""
+    delta: bool = False
+    """Whether deltas may be sent, as far as the client's encoding knows them."""
 
 
 class ConnectGrant(Struct, kw_only=True):
@@ -147,6 +151,7 @@ def publish_options(
     idempotency_key: str = "",
     version: int = 0,
     version_epoch: str = "",
+    delta: bool = False,
 ) -> PublishOptions:
     """Return how a publication into a channel with these options is kept."""
     keep = options.keeps_history and not skip_history
@@ -158,4 +163,5 @@ def publish_options(
         idempotency_key=idempotency_key,
         version=version,
         version_epoch=version_epoch,
+        delta=keep and (delta or options.delta_publish),
     )

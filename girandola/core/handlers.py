@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from girandola.core import joining
+from girandola.core.filters import compile_filter
 from girandola.core.grants import ConnectGrant
 from girandola.core.joining import Withdrawn
 from girandola.errors import (
@@ -144,6 +145,8 @@ async def subscribe(session: "Session", command: say.Subscribe) -> None:
         joining.look_again(subscription)
         if _has_expired(session, grant.expire_at):
             raise Reject(EXPIRED, f"the subscription to {channel!r} has expired")
+        if command.filter is not None:
+            subscription.filter = compile_filter(command.filter)
         subscribed = await joining.join(subscription, grant, command.recovery)
         if command.reject_unrecovered and subscribed.was_recovering and not subscribed.recovered:
             raise Reject(UNRECOVERABLE, f"channel {channel!r}")

@@ -12,7 +12,7 @@ from girandola.core.stats import Stats
 from girandola.core.subscription import Subscription
 from girandola.errors import INAPPROPRIATE_PROTOCOL, Unencodable
 from girandola.model import Publication
-from girandola.protocol.codec import Codec
+from girandola.protocol.codec import Encoding
 from girandola.protocol.commands import Join, Leave
 
 
@@ -135,8 +135,12 @@ class Hub:
     def broadcast(self, channel: str, publication: Publication) -> None:
         """Deliver to every subscriber, encoding once for each encoding among them."""
         subscribers: Collection[Subscription] = self._channels.get(channel, ())
-        encoded: dict[Codec, bytes] = {}
+        encoded: dict[Encoding, bytes] = {}
         for subscription in subscribers:
+            matches = subscription.filter
+            if matches is not None and not matches(publication.tags):
+                subscription.skip(publication)
+                continue
             data = encoded.get(subscription.encoding)
             if data is None:
                 data = self._encode(encoded, subscription.encoding, channel, publication)
@@ -147,20 +151,21 @@ class Hub:
 
     def broadcast_event(self, channel: str, event: Join | Leave) -> None:
         """Deliver a join or leave to those subscribers who get them."""
-        encoded: dict[Codec, bytes] = {}
+        encoded: dict[Encoding, bytes] = {}
         for subscription in self._channels.get(channel, ()):
             if not subscription.push_join_leave:
                 continue
-            data = encoded.get(subscription.encoding)
+            codec = subscription.session.codec
+            data = encoded.get(codec)
             if data is None:
-                data = self._encode(encoded, subscription.encoding, channel, event)
+                data = self._encode(encoded, codec, channel, event)
             if data:
                 subscription.deliver_event(event, data)
 
     def _encode(
         self,
-        encoded: dict[Codec, bytes],
-        encoding: Codec,
+        encoded: dict[Encoding, bytes],
+        encoding: Encoding,
         channel: str,
         push: Publication | Join | Leave,
     ) -> bytes:

@@ -77,6 +77,7 @@ async def join(subscription: Subscription, grant: SubscribeGrant, asked: Recover
         subscription.positioned = subscription.recoverable = False
     subscribed.positioned = subscription.positioned
     subscribed.recoverable = subscription.recoverable
+    subscribed.delta = subscription.deltas is not None
     return subscribed
 
 
@@ -103,16 +104,17 @@ async def _take_position(
     if not (subscription.recoverable and asked.recover):
         page = await node.read_history(channel, limit=0, meta_ttl=meta_ttl)
     elif grant.cache_recovery:
-        page = await node.read_history(channel, limit=1, reverse=True, meta_ttl=meta_ttl)
-        outcome = recover_cache(asked, page)
-    elif subscription.encoding.traits.partial_recovery:
+        most = 1 if subscription.filter is None else node.options.recovery_max_publication_limit
+        page = await node.read_history(channel, limit=most, reverse=True, meta_ttl=meta_ttl)
+        outcome = recover_cache(asked, page, subscription.filter)
+    elif subscription.session.codec.traits.partial_recovery:
         page = await node.read_history(channel, meta_ttl=meta_ttl)
         outcome = recover_stream(asked, page, partial=True)
     else:
         since = StreamPosition(asked.offset, asked.epoch)
         limit = node.options.recovery_max_publication_limit
         page = await node.read_history(channel, since=since, limit=limit, meta_ttl=meta_ttl)
-        outcome = recover_stream(asked, page, partial=False)
+        outcome = recover_stream(asked, page, partial=False, wanted=subscription.filter)
     subscribed.top = subscribed.position = page.top
     subscribed.recovered = outcome.recovered
     subscribed.publications = outcome.publications
@@ -126,7 +128,7 @@ def go_live(subscription: Subscription, subscribed: Subscribed) -> None:
     if not session.closed:
         subscription.checked_offset = subscribed.top.offset
         subscription.checked_at = session.node.clock.now()
-        subscription.go_live(subscribed.top)
+        subscription.go_live(subscribed.top, has_latest=bool(subscribed.publications))
 
 
 async def announce(subscription: Subscription) -> None:

@@ -101,6 +101,8 @@ class Node:
         """Deliver to the subscribers of this node. See ``ports.BrokerEvents``."""
         self.stats.publications_received += 1
         self.hub.broadcast(channel, publication)
+        # It may be in a stream now, where the one before it is anyway.
+        publication.base = b""
 
     async def publish_join(self, channel: str, info: ClientInfo) -> None:
         """Tell subscribers everywhere that somebody joined."""

@@ -149,7 +149,10 @@ class BrokerEvents(Protocol):
     """Where a broker delivers. Called on the loop, in stream order per channel; never waits."""
 
     def on_publication(self, channel: str, publication: Publication) -> None:
-        """Tell of a publication in a channel that this node is subscribed to."""
+        """Tell of a publication in a channel that this node is subscribed to.
+
+        Its ``base`` is taken away before this returns.
+        """
 
     def on_join(self, channel: str, info: ClientInfo) -> None:
         """Tell that somebody subscribed."""
@@ -177,7 +180,9 @@ class Broker(Protocol):
     ) -> PublishResult:
         """Append to the stream and publish, as one step per channel.
 
-        Sets offset, epoch and time of ``publication``, which must not be changed afterwards.
+        Sets offset, epoch and time of ``publication``, which must not be changed afterwards. With
+        ``options.delta`` what is delivered has as its ``base`` the data of the publication with
+        the offset before it, if that is still kept.
         """
 
     async def publish_join(self, channel: str, info: ClientInfo) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from girandola.core.filters import Filter
 from girandola.core.ports import HistoryPage
 from girandola.model import Publication
 from girandola.protocol.commands import Recovery
@@ -21,12 +22,15 @@ class Outcome(Struct, frozen=True):
     publications: list[Publication]
 
 
-def recover_stream(asked: Recovery, page: HistoryPage, *, partial: bool) -> Outcome:
+def recover_stream(
+    asked: Recovery, page: HistoryPage, *, partial: bool, wanted: Filter | None = None
+) -> Outcome:
     """Close the gap between where a client stands and the top of the stream.
 
     ``page`` holds at least what follows the asked offset as far as it is kept. ``partial``: the
     generation takes the whole history when something is missing, and must name what it saw last
-    to be called recovered; ``page`` then starts at the oldest publication kept.
+    to be called recovered; ``page`` then starts at the oldest publication kept. What is not
+    ``wanted`` is not sent, but is no gap either.
     """
     offset, epoch = asked.offset, asked.epoch
     if asked.since_uid and epoch != page.top.epoch:
@@ -40,23 +44,25 @@ def recover_stream(asked: Recovery, page: HistoryPage, *, partial: bool) -> Outc
         and (not epoch or epoch == page.top.epoch)
         and _reaches(missed, offset, page.top.offset)
     ):
-        return Outcome(True, missed)
+        return Outcome(True, [each for each in missed if wanted is None or wanted(each.tags)])
     return Outcome(False, page.publications if partial else [])
 
 
-def recover_cache(asked: Recovery, page: HistoryPage) -> Outcome:
-    """Bring a client to the latest publication, whatever it missed before.
+def recover_cache(asked: Recovery, page: HistoryPage, wanted: Filter | None = None) -> Outcome:
+    """Bring a client to the latest publication that is ``wanted``, whatever it missed before.
 
-    ``page`` holds the latest publication, if any is kept.
+    ``page`` holds the latest publications, newest first: one, or those among which the wanted
+    one is looked for.
     """
     top = page.top
     has_it = asked.offset > 0 and asked.offset == top.offset and asked.epoch == top.epoch
     if not page.publications:
         return Outcome(has_it, [])
-    latest = page.publications[-1]
-    if latest.offset != top.offset:
+    if page.publications[0].offset != top.offset:
         return Outcome(False, [])
-    return Outcome(True, [] if has_it else [latest])
+    found = (each for each in page.publications if wanted is None or wanted(each.tags))
+    latest = None if has_it else next(found, None)
+    return Outcome(True, [] if latest is None else [latest])
 
 
 def _reaches(missed: Sequence[Publication], offset: int, top: int) -> bool:

@@ -1,22 +1,28 @@
 """One session in one channel: joining, live, gone.
 
 Delivery marks and never acts: it runs inside the broadcast loop, which must not see the
-registry change. It knows encoded messages and offsets, no protocol.
+registry change. It knows encoded messages and offsets, and which publication a delta would be
+based on; no protocol.
 """
 
 from typing import TYPE_CHECKING
 
+from girandola.core.filters import Filter
 from girandola.core.grants import SubscribeGrant
 from girandola.model import ClientInfo, Publication, StreamPosition
-from girandola.protocol.codec import Codec
+from girandola.protocol.codec import Codec, DeltaEncodings, Encoding
 from girandola.protocol.commands import Push
 
 if TYPE_CHECKING:
     from girandola.core.session import Session
 
 
+SKIPPED_SIZE = 128
+"""Bytes that the offset of a publication takes which is not for the client."""
+
+
 class Held:
-    """What arrives for a subscription that is not live yet, in order."""
+    """What arrives for a subscription that is not live yet, in order; ``b""`` if filtered out."""
 
     __slots__ = ("items", "size")
 
@@ -32,6 +38,10 @@ class Subscription:
     queued). ``offset`` and ``epoch`` say up to where the client has the stream, where
     ``positioned``. ``expire_at`` in Unix seconds, 0 for never. ``checked_offset`` was
     known to be right at ``checked_at`` (of ``Clock.now``).
+
+    ``encoding`` is what the next publication is encoded by. Where ``deltas`` were agreed on, it
+    changes: a delta is for a client that got the publication before it in the stream. ``filter``
+    tells which publications the client wants, ``None`` for all.
     """
 
     __slots__ = (
@@ -39,9 +49,11 @@ class Subscription:
         "checked_at",
         "checked_offset",
         "client_refreshes",
+        "deltas",
         "encoding",
         "epoch",
         "expire_at",
+        "filter",
         "from_token",
         "held",
         "info",
@@ -59,10 +71,12 @@ class Subscription:
         "session",
     )
 
-    def __init__(self, session: "Session", channel: str, encoding: Codec) -> None:
+    def __init__(self, session: "Session", channel: str, codec: Codec) -> None:
         self.session = session
         self.channel = channel
-        self.encoding = encoding
+        self.encoding: Encoding = codec
+        self.deltas: DeltaEncodings | None = None
+        self.filter: Filter | None = None
         self.held: Held | None = Held()
         self.listening = False
         self.lost = False
@@ -96,6 +110,10 @@ class Subscription:
         self.expire_at = grant.expire_at
         self.meta_ttl = grant.history_meta_ttl
         self.linger = grant.linger
+        if grant.delta and self.filter is None:
+            self.deltas = self.session.codec.deltas
+            if self.deltas is not None:
+                self.encoding = self.deltas.full
 
     def deliver(self, push: Publication, data: bytes) -> None:
         """Pass on a publication, encoded as ``data``, or hold, skip or miss it."""
@@ -108,7 +126,19 @@ class Subscription:
             if (offset != self.offset + 1 or push.epoch != self.epoch) and not self._accepts(push):
                 return
             self.offset = offset
+        if self.deltas is not None:
+            data = self._based(self.deltas, push, data)
         self.session.outbox.push(data)
+
+    def skip(self, push: Publication) -> None:
+        """Take note of a publication that the client does not want."""
+        held = self.held
+        if not push.offset:
+            return
+        if held is not None:
+            self._hold(held, Publication(b"", offset=push.offset, epoch=push.epoch), b"")
+        elif self.positioned and self._accepts(push):
+            self.offset = push.offset
 
     def deliver_event(self, push: Push, data: bytes) -> None:
         """Pass on a join or leave, or hold it."""
@@ -118,30 +148,51 @@ class Subscription:
             return
         self.session.outbox.push(data)
 
-    def go_live(self, position: StreamPosition) -> None:
+    def go_live(self, position: StreamPosition, *, has_latest: bool = False) -> None:
         """Stop holding: the client has the stream up to ``position``; what was held follows.
 
-        Nothing may come between the reply and this call, nor between the two halves of it.
+        ``has_latest``: it was sent the publication there just now, so that the next one may be a
+        delta. (That it says to have it is not enough: what it received last may have been no
+        part of the stream.) Nothing may come between the reply and this call, nor between the
+        two halves of it.
         """
         held, self.held = self.held, None
         self.offset = position.offset
         self.epoch = position.epoch
+        if self.deltas is not None and has_latest:
+            self.encoding = self.deltas.delta
         if held is None:
             return
         for push, data in held.items:
-            if isinstance(push, Publication):
+            if not isinstance(push, Publication):
+                self.session.outbox.push(data)
+            elif data:
                 self.deliver(push, data)
             else:
-                self.session.outbox.push(data)
+                self.skip(push)
 
     def _hold(self, held: Held, push: Push, data: bytes) -> None:
         if self.lost:
             return
         held.items.append((push, data))
-        held.size += len(data)
+        held.size += len(data) or SKIPPED_SIZE
         if held.size > self.session.outbox.limit:
             held.items.clear()
             self.session.outbox.overflow()
+
+    def _based(self, deltas: DeltaEncodings, push: Publication, data: bytes) -> bytes:
+        """Return what the client can read of ``push``, and see how the next one is to be encoded.
+
+        Clients take as base what came last, in the stream or not.
+        """
+        if not self.positioned:
+            follows = push.offset == self.offset + 1 and push.epoch == self.epoch
+            if push.base and self.encoding is deltas.delta and not follows:
+                # The engine has lost something, and nobody looks for gaps here.
+                data = deltas.full.push(self.channel, push)
+            self.offset, self.epoch = push.offset, push.epoch
+        self.encoding = deltas.delta if push.offset else deltas.full
+        return data
 
     def _accepts(self, push: Publication) -> bool:
         """Decide about a publication that is not simply the next one."""
@@ -154,7 +205,7 @@ class Subscription:
         return self._misses()
 
     def _misses(self) -> bool:
-        if self.encoding.traits.on_gap == "nothing":
+        if self.session.codec.traits.on_gap == "nothing":
             return True
         # Held from here on and never released: the flush ends this subscription.
         self.lost = True

@@ -53,10 +53,11 @@ async def subscribe(rules: Rules, peer: Peer, command: Subscribe) -> SubscribeGr
     else:
         raise _denied(peer, command, _why_not_open(rules, options, command.channel))
     _add_what_is_asked_for(rules, peer, command, options, grant)
-    if command.filter:
+    if command.filter is not None and not options.allow_tags_filter:
         raise Reject(
             BAD_REQUEST,
-            f"{described(peer, command.channel)}: a tags filter was given, and none is allowed",
+            f"{described(peer, command.channel)}: a tags filter was given, and its namespace "
+            "does not allow_tags_filter",
         )
     return grant
 
@@ -154,6 +155,7 @@ def _add_what_is_asked_for(
             grant.recoverable = grant.positioned = True
         if command.positioned and (options.allow_positioning or reads):
             grant.positioned = True
+    grant.delta = command.delta in options.allowed_delta_types and command.filter is None
     if command.join_leave and options.join_leave:
         grant.push_join_leave = grant.push_join_leave or may_see_presence(
             rules, options, peer, is_subscribed=True

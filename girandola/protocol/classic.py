@@ -434,6 +434,7 @@ class Classic:
     )
     binary = False
     ping = b""
+    deltas = None
 
     def decode(self, frame: bytes) -> list[commands.Command]:
         """Return the commands of a message (classic.md section 4.2)."""

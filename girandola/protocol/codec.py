@@ -1,8 +1,7 @@
 """The contract of a codec: the spelling of one protocol generation in one encoding.
 
-A codec is stateless and shared by all sessions that speak it; its identity is the key under
-which a broadcast is encoded once. What differs between generations in *meaning* is in
-``Traits``; nothing else about a generation is visible to the core.
+A codec is stateless and shared by all sessions that speak it. What differs between generations
+in *meaning* is in ``Traits``; nothing else about a generation is visible to the core.
 """
 
 from typing import Literal, Protocol
@@ -28,6 +27,26 @@ class Traits(Struct, frozen=True, kw_only=True):
     """Whether a refused connect may be tried again on the same connection."""
 
 
+class Encoding(Protocol):
+    """How the pushes of a channel are written for some of its subscribers.
+
+    Its identity is the key under which a broadcast is encoded once. Each codec is one.
+    """
+
+    def push(self, channel: str, push: Push) -> bytes:
+        """Encode a push. See ``Codec.push``."""
+
+
+class DeltaEncodings(Struct, frozen=True):
+    """How a codec writes for subscriptions that take deltas (modern.md section 10.6).
+
+    ``full`` for a client that has no base, ``delta`` for one that got the publication before.
+    """
+
+    full: Encoding
+    delta: Encoding
+
+
 class Codec(Protocol):
     """One generation in one encoding."""
 
@@ -46,6 +65,10 @@ class Codec(Protocol):
     @property
     def ping(self) -> bytes:
         """The encoded ping; ``b""`` where the server sends none."""
+
+    @property
+    def deltas(self) -> DeltaEncodings | None:
+        """What it has for subscriptions that take deltas; ``None`` where it knows none."""
 
     def decode(self, frame: bytes) -> list[Command]:
         """Return the commands of a frame, in order, at least one.

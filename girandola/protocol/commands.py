@@ -75,8 +75,26 @@ class Refresh(Command, kw_only=True):
     signed: SignedUser | None = None
 
 
+class FilterNode(Struct, frozen=True, kw_only=True):
+    """A condition on the tags of publications, as the client wrote it (modern.md section 10.7).
+
+    A leaf compares the tag ``key`` by ``cmp`` with ``val`` or ``vals``; with ``op`` it combines
+    ``nodes``. Nothing of it is checked yet; ``core.filters`` does.
+    """
+
+    op: str = ""
+    key: str = ""
+    cmp: str = ""
+    val: str = ""
+    vals: tuple[str, ...] = ()
+    nodes: tuple["FilterNode", ...] = ()
+
+
 class Subscribe(Command, kw_only=True):
-    """Listen to a channel."""
+    """Listen to a channel.
+
+    ``delta`` names a way to send differences, or none; ``filter`` narrows what is delivered.
+    """
 
     channel: str
     token: str = ""
@@ -88,7 +106,7 @@ class Subscribe(Command, kw_only=True):
     join_leave: bool = False
     data: bytes = b""
     delta: str = ""
-    filter: bytes = b""
+    filter: FilterNode | None = None
     type: int = 0
 
 
@@ -182,7 +200,7 @@ class Subscribed(Struct, kw_only=True):
     """The answer to ``Subscribe``, and a server-side subscription in ``Connected``.
 
     ``position`` is where the client stands before ``publications``; ``top`` the newest position.
-    Publications are oldest first.
+    Publications are oldest first. ``delta``: differences may be sent, among ``publications``, too.
     """
 
     position: StreamPosition = StreamPosition()
@@ -195,6 +213,7 @@ class Subscribed(Struct, kw_only=True):
     recovered: bool = False
     publications: list[Publication] = []
     data: bytes = b""
+    delta: bool = False
 
 
 class Connected(Struct, kw_only=True):

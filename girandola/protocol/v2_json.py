@@ -13,9 +13,9 @@ from msgspec import Meta, Raw, Struct
 
 from girandola.errors import BAD_REQUEST_CLOSE, Disconnect, Error
 from girandola.model import ClientInfo, Publication, StreamPosition
-from girandola.protocol import commands, raw_json
-from girandola.protocol.codec import Traits
-from girandola.protocol.raw_json import embed, string
+from girandola.protocol import commands, deltas, raw_json
+from girandola.protocol.codec import DeltaEncodings, Traits
+from girandola.protocol.raw_json import embed, string, verbatim
 
 MAX_FRAME = 65536
 """Bytes from which on several messages are not put into one frame."""
@@ -41,6 +41,15 @@ class _Position(Struct):
     epoch: Text = None
 
 
+class _FilterNode(Struct):
+    op: Text = None
+    key: Text = None
+    cmp: Text = None
+    val: Text = None
+    vals: list[Text] | None = None
+    nodes: list["_FilterNode | None"] | None = None
+
+
 class _Subscribe(Struct):
     channel: Text = None
     token: Text = None
@@ -52,7 +61,7 @@ class _Subscribe(Struct):
     recoverable: Flag = None
     join_leave: Flag = None
     delta: Text = None
-    tf: Raw = _ABSENT
+    tf: _FilterNode | None = None
     flag: int | None = None
     type: Int32 = None
 
@@ -159,7 +168,6 @@ def _connect(command_id: int, request: _Connect) -> commands.Command:
 def _subscribe(command_id: int, request: _Subscribe) -> commands.Command:
     if request.delta not in (None, "", "fossil"):
         raise raw_json.Unreadable('expected "fossil" as delta')
-    tags_filter = bytes(request.tf)
     return commands.Subscribe(
         id=command_id,
         channel=_channel(request),
@@ -171,8 +179,21 @@ def _subscribe(command_id: int, request: _Subscribe) -> commands.Command:
         join_leave=bool(request.join_leave),
         data=bytes(request.data),
         delta=request.delta or "",
-        filter=b"" if tags_filter == b"null" else tags_filter,
+        filter=None if request.tf is None else _filter(request.tf),
         type=request.type or 0,
+    )
+
+
+def _filter(node: _FilterNode | None) -> commands.FilterNode:
+    if node is None:
+        return commands.FilterNode()
+    return commands.FilterNode(
+        op=node.op or "",
+        key=node.key or "",
+        cmp=node.cmp or "",
+        val=node.val or "",
+        vals=tuple(text or "" for text in node.vals or ()),
+        nodes=tuple(map(_filter, node.nodes or ())),
     )
 
 
@@ -303,7 +324,12 @@ def _info(info: ClientInfo) -> bytes:
 
 
 def _publication(publication: Publication) -> bytes:
-    fields = [_payload(b"data", publication.data)]
+    return _object(_payload(b"data", publication.data), *_about(publication))
+
+
+def _about(publication: Publication) -> list[bytes]:
+    """Return everything of a publication but its data."""
+    fields = []
     if publication.info is not None:
         fields.append(b'"info":' + _info(publication.info))
     if publication.offset:
@@ -313,7 +339,25 @@ def _publication(publication: Publication) -> bytes:
         fields.append(b'"tags":{' + b",".join(tags) + b"}")
     if publication.epoch and publication.offset == 1:
         fields.append(b'"epoch":' + string(publication.epoch))
-    return _object(*fields)
+    return fields
+
+
+def _as_text(publication: Publication, delta: bytes) -> bytes:
+    """Write a publication for clients that take deltas: all data is a JSON string.
+
+    It holds the delta, or the data as it was published, byte by byte, because that is the base
+    of the next one (modern.md section 10.6).
+    """
+    data = verbatim(publication.data or b"null")
+    text = b'"data":' + string((delta or data).decode())
+    return _object(text, *_about(publication), _flag(b"delta", bool(delta)))
+
+
+def _recovered(result: commands.Subscribed) -> bytes:
+    if not result.delta:
+        return _list(b"publications", result.publications)
+    found = deltas.of_recovered(result.publications, text=True)
+    return b'"publications":[%b]' % b",".join(_as_text(*each) for each in found)
 
 
 def _subscribed(result: commands.Subscribed) -> bytes:
@@ -324,12 +368,13 @@ def _subscribed(result: commands.Subscribed) -> bytes:
         _number(b"ttl", result.ttl),
         _flag(b"recoverable", result.recoverable),
         _text(b"epoch", result.top.epoch) if knows_position else b"",
-        _list(b"publications", result.publications) if result.publications else b"",
+        _recovered(result) if result.publications else b"",
         _flag(b"recovered", result.recovered),
         _number(b"offset", position.offset) if knows_position else b"",
         _flag(b"positioned", result.positioned),
         _payload(b"data", result.data),
         _flag(b"was_recovering", result.was_recovering),
+        _flag(b"delta", result.delta),
     )
 
 
@@ -450,6 +495,30 @@ def _push(push: commands.Push) -> bytes:
             return b'"refresh":' + _expiry(push)
 
 
+# ── for subscriptions that take deltas ───────────────────────────────────────────────────────
+
+
+class _Texts:
+    """Publications with their data as a JSON string; all other pushes as ever."""
+
+    def push(self, channel: str, push: commands.Push) -> bytes:
+        """See ``codec.Encoding``."""
+        if not isinstance(push, Publication):
+            return V2_JSON.push(channel, push)
+        pub = b'"pub":' + _as_text(push, self._delta(push))
+        return b'{"push":%b}' % _object(_text(b"channel", channel), pub)
+
+    def _delta(self, publication: Publication) -> bytes:
+        return b""
+
+
+class _Deltas(_Texts):
+    """The same, as a delta to the publication before where that is shorter."""
+
+    def _delta(self, publication: Publication) -> bytes:
+        return deltas.of_push(publication, text=True)
+
+
 # ── the codec ────────────────────────────────────────────────────────────────────────────────
 
 
@@ -460,6 +529,7 @@ class V2Json:
     traits = Traits()
     binary = False
     ping = b"{}"
+    deltas: DeltaEncodings | None = DeltaEncodings(full=_Texts(), delta=_Deltas())
 
     def decode(self, frame: bytes) -> list[commands.Command]:
         """Return the commands of a frame (modern.md section 1.4)."""

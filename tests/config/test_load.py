@@ -159,7 +159,7 @@ CENTRIFUGO_6 = {
                 "name": "chat.rooms",
                 "join_leave": True,
                 "subscription_type": "",
-                "delta_publish": False,
+                "publish_proxy_enabled": False,
             }
         ],
         "history_meta_ttl": "720h",
@@ -219,7 +219,9 @@ def test_options_that_are_not_built_yet_say_so_and_are_not_unknown(tmp_path: Pat
         "prometheus": {"enabled": True},
         "consumers": [{"name": "c"}],
         "websocket": {"compression": True},
-        "channel": {"namespaces": [{"name": "ns", "map": {"mode": "x"}, "delta_publish": True}]},
+        "channel": {
+            "namespaces": [{"name": "ns", "map": {"mode": "x"}, "subscription_type": "map"}]
+        },
     }
     loaded = load(write(tmp_path, options))
     assert loaded.unknown == ()
@@ -231,7 +233,7 @@ def test_options_that_are_not_built_yet_say_so_and_are_not_unknown(tmp_path: Pat
             "consumers",
             "websocket.compression",
             "channel.namespaces[0].map.mode",
-            "channel.namespaces[0].delta_publish",
+            "channel.namespaces[0].subscription_type",
         )
     ]
 

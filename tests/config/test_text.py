@@ -75,7 +75,7 @@ def test_one_option_of_one_namespace_can_be_changed(tmp_path: Path) -> None:
         CENTRIFUGO_CHANNEL_NAMESPACES_CHAT_ROOM_EU_HISTORY_TTL="1h",
         GIRANDOLA_CHANNEL_NAMESPACES_CHAT_PRESENCE="true",
         CENTRIFUGO_CHANNEL_NAMESPACES_CHAT_PRESENCE="false",
-        CENTRIFUGO_CHANNEL_NAMESPACES_CHAT_DELTA_PUBLISH="true",
+        CENTRIFUGO_CHANNEL_NAMESPACES_CHAT_MAP_MODE="x",
         CENTRIFUGO_CHANNEL_NAMESPACES_CHAT_PRESENSE="true",
     )
     first, second = found.config.channel.namespaces
@@ -84,7 +84,7 @@ def test_one_option_of_one_namespace_can_be_changed(tmp_path: Path) -> None:
     assert second.history_size == 0
     assert notes(found) == (
         "environment: known option of Centrifugo 6, not built yet: "
-        '"CENTRIFUGO_CHANNEL_NAMESPACES_CHAT_DELTA_PUBLISH", it has no effect',
+        '"CENTRIFUGO_CHANNEL_NAMESPACES_CHAT_MAP_MODE", it has no effect',
         'environment: unknown option "CENTRIFUGO_CHANNEL_NAMESPACES_CHAT_PRESENSE", it has no '
         'effect (did you mean "CENTRIFUGO_CHANNEL_NAMESPACES_CHAT_PRESENCE"?)',
     )

@@ -90,6 +90,8 @@ class MemoryBroker:
         if dropped:
             stream.skip()
             return PublishResult(stream.position)
+        if options.delta and channel in self._subscribed:
+            publication.base = stream.newest
         stream.append(publication, options.history_size)
         stream.expires_at = self._clock.now() + options.history_ttl
         if not stream.watched:

@@ -57,6 +57,11 @@ class Stream:
         """The newest position."""
         return StreamPosition(self.top, self.epoch)
 
+    @property
+    def newest(self) -> bytes:
+        """The data of the publication at ``position``; ``b""`` if it is not kept."""
+        return self._items[-1].data if self._items else b""
+
     def has_seen(self, version: int, version_epoch: str) -> bool:
         """Tell whether this version, or a newer one, was published.
 
