@@ -12,15 +12,13 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from girandola.errors import BAD_REQUEST_CLOSE, Disconnect, Error
-from girandola.model import ClientInfo, Publication, StreamPosition
+from girandola.model import Publication, StreamPosition
 from girandola.protocol import commands, deltas, raw_json
 from girandola.protocol.codec import DeltaEncodings, Traits
-from girandola.protocol.raw_json import embed, string, verbatim
+from girandola.protocol.frames import cut_reason, gather
+from girandola.protocol.json_fields import an_object, client_info, flag, number, payload, text
+from girandola.protocol.raw_json import string, verbatim
 
-MAX_FRAME = 65536
-"""Bytes from which on several messages are not put into one frame."""
-MAX_REASON = 123
-"""Bytes of a close reason (RFC 6455 section 5.5)."""
 MAX_OFFSET = 2**64 - 1
 
 # ── requests: modern.md section 2.4 ──────────────────────────────────────────────────────────
@@ -272,66 +270,34 @@ def _command(line: bytes) -> commands.Command:
     if not line:
         raise raw_json.Unreadable("expected a command, got an empty line")
     envelope = raw_json.read(_COMMAND, line)
-    number = envelope.id or 0
+    command_id = envelope.id or 0
     for name, make in _REQUESTS:
         request = getattr(envelope, name)
         if request is not None:
-            if not number and name != "send":
+            if not command_id and name != "send":
                 raise raw_json.Unreadable(f"expected an id above 0 with {name}")
-            return make(number, request)
-    if number or envelope.ping is not None:
+            return make(command_id, request)
+    if command_id or envelope.ping is not None:
         raise raw_json.Unreadable(_EXPECTED)
     return commands.Pong()
 
 
-# ── fields: zero values are left out (modern.md section 1.2) ─────────────────────────────────
-
-
-def _object(*fields: bytes) -> bytes:
-    return b"{" + b",".join(filter(None, fields)) + b"}"
-
-
-def _flag(name: bytes, value: bool) -> bytes:
-    return b'"%b":true' % name if value else b""
-
-
-def _number(name: bytes, value: int) -> bytes:
-    return b'"%b":%d' % (name, value) if value else b""
-
-
-def _text(name: bytes, value: str) -> bytes:
-    return b'"%b":%b' % (name, string(value)) if value else b""
-
-
-def _payload(name: bytes, value: bytes) -> bytes:
-    return b'"%b":%b' % (name, embed(value)) if value else b""
+# ── results and pushes ───────────────────────────────────────────────────────────────────────
 
 
 def _list(name: bytes, publications: list[Publication]) -> bytes:
     return b'"%b":[%b]' % (name, b",".join(map(_publication, publications)))
 
 
-# ── results and pushes ───────────────────────────────────────────────────────────────────────
-
-
-def _info(info: ClientInfo) -> bytes:
-    return _object(
-        b'"user":' + string(info.user),
-        b'"client":' + string(info.client),
-        _payload(b"conn_info", info.conn_info),
-        _payload(b"chan_info", info.chan_info),
-    )
-
-
 def _publication(publication: Publication) -> bytes:
-    return _object(_payload(b"data", publication.data), *_about(publication))
+    return an_object(payload(b"data", publication.data), *_about(publication))
 
 
 def _about(publication: Publication) -> list[bytes]:
     """Return everything of a publication but its data."""
     fields = []
     if publication.info is not None:
-        fields.append(b'"info":' + _info(publication.info))
+        fields.append(b'"info":' + client_info(publication.info))
     if publication.offset:
         fields.append(b'"offset":%d' % publication.offset)
     if publication.tags:
@@ -349,8 +315,8 @@ def _as_text(publication: Publication, delta: bytes) -> bytes:
     of the next one (modern.md section 10.6).
     """
     data = verbatim(publication.data or b"null")
-    text = b'"data":' + string((delta or data).decode())
-    return _object(text, *_about(publication), _flag(b"delta", bool(delta)))
+    as_text = b'"data":' + string((delta or data).decode())
+    return an_object(as_text, *_about(publication), flag(b"delta", bool(delta)))
 
 
 def _recovered(result: commands.Subscribed) -> bytes:
@@ -363,18 +329,18 @@ def _recovered(result: commands.Subscribed) -> bytes:
 def _subscribed(result: commands.Subscribed) -> bytes:
     knows_position = result.positioned or result.recoverable
     position = result.position if result.recovered else result.top
-    return _object(
-        _flag(b"expires", result.expires),
-        _number(b"ttl", result.ttl),
-        _flag(b"recoverable", result.recoverable),
-        _text(b"epoch", result.top.epoch) if knows_position else b"",
+    return an_object(
+        flag(b"expires", result.expires),
+        number(b"ttl", result.ttl),
+        flag(b"recoverable", result.recoverable),
+        text(b"epoch", result.top.epoch) if knows_position else b"",
         _recovered(result) if result.publications else b"",
-        _flag(b"recovered", result.recovered),
-        _number(b"offset", position.offset) if knows_position else b"",
-        _flag(b"positioned", result.positioned),
-        _payload(b"data", result.data),
-        _flag(b"was_recovering", result.was_recovering),
-        _flag(b"delta", result.delta),
+        flag(b"recovered", result.recovered),
+        number(b"offset", position.offset) if knows_position else b"",
+        flag(b"positioned", result.positioned),
+        payload(b"data", result.data),
+        flag(b"was_recovering", result.was_recovering),
+        flag(b"delta", result.delta),
     )
 
 
@@ -383,23 +349,23 @@ def _connected(result: commands.Connected) -> bytes:
         string(channel) + b":" + _subscribed(subscribed)
         for channel, subscribed in result.subs.items()
     )
-    return _object(
-        _text(b"client", result.client),
-        _text(b"version", result.version),
-        _flag(b"expires", result.expires),
-        _number(b"ttl", result.ttl),
-        _payload(b"data", result.data),
+    return an_object(
+        text(b"client", result.client),
+        text(b"version", result.version),
+        flag(b"expires", result.expires),
+        number(b"ttl", result.ttl),
+        payload(b"data", result.data),
         b'"subs":{%b}' % b",".join(subs) if result.subs else b"",
-        _number(b"ping", result.ping),
-        _flag(b"pong", result.pong),
-        _text(b"session", result.session),
-        _text(b"node", result.node),
-        _number(b"time", result.time),
+        number(b"ping", result.ping),
+        flag(b"pong", result.pong),
+        text(b"session", result.session),
+        text(b"node", result.node),
+        number(b"time", result.time),
     )
 
 
 def _presence_result(result: commands.PresenceResult) -> bytes:
-    entries = (string(client) + b":" + _info(info) for client, info in result.clients.items())
+    entries = (string(client) + b":" + client_info(info) for client, info in result.clients.items())
     return b'{"presence":{' + b",".join(entries) + b"}}"
 
 
@@ -409,7 +375,7 @@ def _presence_stats_result(result: commands.PresenceStatsResult) -> bytes:
 
 
 def _history_result(result: commands.HistoryResult) -> bytes:
-    return _object(
+    return an_object(
         _list(b"publications", result.publications),
         b'"epoch":' + string(result.top.epoch),
         b'"offset":%d' % result.top.offset,
@@ -417,7 +383,7 @@ def _history_result(result: commands.HistoryResult) -> bytes:
 
 
 def _expiry(result: commands.Refreshed | commands.SubRefreshed | commands.Refreshing) -> bytes:
-    return _object(_flag(b"expires", result.expires), _number(b"ttl", result.ttl))
+    return an_object(flag(b"expires", result.expires), number(b"ttl", result.ttl))
 
 
 def _result(result: commands.Result) -> bytes:
@@ -433,7 +399,7 @@ def _result(result: commands.Result) -> bytes:
         case commands.HistoryResult():
             return _history_result(result)
         case commands.RpcResult():
-            return _object(_payload(b"data", result.data))
+            return an_object(payload(b"data", result.data))
         case commands.Refreshed() | commands.SubRefreshed():
             return _expiry(result)
         case commands.Done() | commands.Pinged():
@@ -456,24 +422,24 @@ _RESULT_NAMES: dict[type[commands.Command], bytes] = {
 
 
 def _error(error: Error) -> bytes:
-    return _object(
+    return an_object(
         b'"code":%d' % error.code,
         b'"message":' + string(error.message),
-        _flag(b"temporary", error.temporary),
+        flag(b"temporary", error.temporary),
     )
 
 
 def _reason(code: int, reason: str) -> bytes:
-    return _object(_number(b"code", code), _text(b"reason", reason))
+    return an_object(number(b"code", code), text(b"reason", reason))
 
 
 def _subscribed_by_server(push: commands.SubscribedByServer) -> bytes:
-    return _object(
-        _flag(b"recoverable", push.recoverable),
-        _text(b"epoch", push.position.epoch),
-        _number(b"offset", push.position.offset),
-        _flag(b"positioned", push.positioned),
-        _payload(b"data", push.data),
+    return an_object(
+        flag(b"recoverable", push.recoverable),
+        text(b"epoch", push.position.epoch),
+        number(b"offset", push.position.offset),
+        flag(b"positioned", push.positioned),
+        payload(b"data", push.data),
     )
 
 
@@ -482,9 +448,9 @@ def _push(push: commands.Push) -> bytes:
         case Publication():
             return b'"pub":' + _publication(push)
         case commands.Join():
-            return b'"join":{"info":' + _info(push.info) + b"}"
+            return b'"join":{"info":' + client_info(push.info) + b"}"
         case commands.Leave():
-            return b'"leave":{"info":' + _info(push.info) + b"}"
+            return b'"leave":{"info":' + client_info(push.info) + b"}"
         case commands.Unsubscribed():
             return b'"unsubscribe":' + _reason(push.why.code, push.why.reason)
         case commands.SubscribedByServer():
@@ -506,7 +472,7 @@ class _Texts:
         if not isinstance(push, Publication):
             return V2_JSON.push(channel, push)
         pub = b'"pub":' + _as_text(push, self._delta(push))
-        return b'{"push":%b}' % _object(_text(b"channel", channel), pub)
+        return b'{"push":%b}' % an_object(text(b"channel", channel), pub)
 
     def _delta(self, publication: Publication) -> bytes:
         return b""
@@ -549,7 +515,7 @@ class V2Json:
             answer = b'"error":' + _error(outcome)
         else:
             answer = b'"%b":%b' % (_RESULT_NAMES[type(command)], _result(outcome))
-        return _object(b'"id":%b' % str(command.id).encode() if command.id else b"", answer)
+        return an_object(b'"id":%b' % str(command.id).encode() if command.id else b"", answer)
 
     def together(self, replies: list[bytes]) -> bytes:
         """Return the replies one after the other; nothing in this generation asks for it."""
@@ -557,29 +523,15 @@ class V2Json:
 
     def push(self, channel: str, push: commands.Push) -> bytes:
         """Encode a push; ``channel`` is empty where it concerns the whole connection."""
-        return b'{"push":%b}' % _object(_text(b"channel", channel), _push(push))
+        return b'{"push":%b}' % an_object(text(b"channel", channel), _push(push))
 
     def join(self, messages: list[bytes]) -> list[bytes]:
         """Return frames of newline-separated messages, none above 64 KiB if it can be helped."""
-        if len(messages) == 1:
-            return messages
-        frames: list[bytes] = []
-        waiting: list[bytes] = []
-        size = 0
-        for message in messages:
-            if waiting and size + len(message) > MAX_FRAME:
-                frames.append(b"\n".join(waiting))
-                waiting, size = [], 0
-            waiting.append(message)
-            size += len(message) + 1
-        if waiting:
-            frames.append(b"\n".join(waiting))
-        return frames
+        return gather(messages, b"\n")
 
     def close(self, disconnect: Disconnect) -> tuple[int, str]:
         """Return code and reason of the close frame."""
-        reason = disconnect.reason.encode("utf-8", "replace")[:MAX_REASON]
-        return disconnect.code, reason.decode("utf-8", "ignore")
+        return disconnect.code, cut_reason(disconnect.reason)
 
 
 V2_JSON = V2Json()
