@@ -425,6 +425,135 @@ class WebSocketOptions(Struct, frozen=True, kw_only=True):
     ] = 1.0
 
 
+class HttpResponseOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An HTTP answer. An empty body says what the code says."""
+
+    status_code: Annotated[int, Meta(ge=200, le=599)]
+    body: str = ""
+
+
+class CodeToHttpResponse(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the error or disconnect ``code`` becomes."""
+
+    code: Annotated[int, Meta(ge=0, le=2**32 - 1)]
+    to: HttpResponseOptions
+
+
+class ConnectCodeToHttpResponse(Struct, frozen=True, kw_only=True):
+    """``uni_sse.connect_code_to_http_response``, and that of ``uni_http_stream``."""
+
+    enabled: Annotated[
+        bool,
+        Meta(description="Answer a refused connect by an HTTP status: the transform's, or 500."),
+    ] = False
+    transforms: Annotated[
+        tuple[CodeToHttpResponse, ...],
+        Meta(
+            description='Such as {"code": 3500, "to": {"status_code": 401, "body": "log in"}}; '
+            "the first with the code of the error or disconnect counts."
+        ),
+    ] = ()
+
+
+class SseOptions(Struct, frozen=True, kw_only=True):
+    """Server-sent events in both directions (``sse.*``)."""
+
+    enabled: Annotated[bool, Meta(description="Offer it.")] = False
+    handler_prefix: Annotated[str, Meta(description="Path of the endpoint.")] = "/connection/sse"
+    max_request_body_size: Annotated[
+        int, Meta(ge=1, description="Largest request body, in bytes.")
+    ] = 65536
+    write_timeout: Annotated[
+        Duration, Meta(ge=0, description="How long a write may take; 0: no limit (girandola).")
+    ] = 1.0
+
+
+class HttpStreamOptions(Struct, frozen=True, kw_only=True):
+    """HTTP streaming in both directions (``http_stream.*``)."""
+
+    enabled: Annotated[bool, Meta(description="Offer it.")] = False
+    handler_prefix: Annotated[str, Meta(description="Path of the endpoint.")] = (
+        "/connection/http_stream"
+    )
+    max_request_body_size: Annotated[
+        int, Meta(ge=1, description="Largest request body, in bytes.")
+    ] = 65536
+    write_timeout: Annotated[
+        Duration, Meta(ge=0, description="How long a write may take; 0: no limit (girandola).")
+    ] = 1.0
+
+
+class EmulationOptions(Struct, frozen=True, kw_only=True):
+    """Where clients of SSE and HTTP streaming send commands (``emulation.*``)."""
+
+    handler_prefix: Annotated[str, Meta(description="Path of the endpoint.")] = "/emulation"
+    max_request_body_size: Annotated[
+        int, Meta(ge=1, description="Largest request body, in bytes.")
+    ] = 65536
+
+
+class UniWebSocketOptions(Struct, frozen=True, kw_only=True):
+    """The one-way WebSocket endpoint (``uni_websocket.*``)."""
+
+    enabled: Annotated[bool, Meta(description="Offer it.")] = False
+    handler_prefix: Annotated[str, Meta(description="Path of the endpoint.")] = (
+        "/connection/uni_websocket"
+    )
+    message_size_limit: Annotated[
+        int, Meta(ge=1, description="Largest message of a client, in bytes.")
+    ] = 65536
+    write_timeout: Annotated[
+        Duration, Meta(ge=0, description="How long a write may take; 0: no limit.")
+    ] = 1.0
+    join_push_messages: Annotated[
+        bool, Meta(description="Put pushes of one moment into one message, one a line.")
+    ] = False
+    disable_disconnect_push: Annotated[
+        bool, Meta(description="Do not say in a push why the connection ends.")
+    ] = False
+    disable_closing_handshake: Annotated[
+        bool, Meta(description="End connections without a close frame.")
+    ] = False
+
+
+class UniSseOptions(Struct, frozen=True, kw_only=True):
+    """Server-sent events in one direction (``uni_sse.*``)."""
+
+    enabled: Annotated[bool, Meta(description="Offer it.")] = False
+    handler_prefix: Annotated[str, Meta(description="Path of the endpoint.")] = (
+        "/connection/uni_sse"
+    )
+    max_request_body_size: Annotated[
+        int, Meta(ge=1, description="Largest request body, in bytes.")
+    ] = 65536
+    connect_code_to_http_response: Annotated[
+        ConnectCodeToHttpResponse,
+        Meta(description="Refused connects as HTTP statuses, instead of disconnects in a stream."),
+    ] = ConnectCodeToHttpResponse()
+    write_timeout: Annotated[
+        Duration, Meta(ge=0, description="How long a write may take; 0: no limit (girandola).")
+    ] = 1.0
+
+
+class UniHttpStreamOptions(Struct, frozen=True, kw_only=True):
+    """HTTP streaming in one direction (``uni_http_stream.*``)."""
+
+    enabled: Annotated[bool, Meta(description="Offer it.")] = False
+    handler_prefix: Annotated[str, Meta(description="Path of the endpoint.")] = (
+        "/connection/uni_http_stream"
+    )
+    max_request_body_size: Annotated[
+        int, Meta(ge=1, description="Largest request body, in bytes.")
+    ] = 65536
+    connect_code_to_http_response: Annotated[
+        ConnectCodeToHttpResponse,
+        Meta(description="Refused connects as HTTP statuses, instead of disconnects in a stream."),
+    ] = ConnectCodeToHttpResponse()
+    write_timeout: Annotated[
+        Duration, Meta(ge=0, description="How long a write may take; 0: no limit (girandola).")
+    ] = 1.0
+
+
 class HttpApiOptions(Struct, frozen=True, kw_only=True):
     """The server HTTP API (``http_api.*``)."""
 

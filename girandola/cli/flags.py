@@ -37,6 +37,11 @@ _TODAY = (
     ("client.insecure", ""),
     ("http_api.insecure", ""),
     ("admin.enabled", ""),
+    ("sse.enabled", ""),
+    ("http_stream.enabled", ""),
+    ("uni_websocket.enabled", ""),
+    ("uni_sse.enabled", ""),
+    ("uni_http_stream.enabled", ""),
 )
 
 _OF_2018 = (
@@ -66,11 +71,6 @@ _UNBUILT_TODAY = (
     "prometheus.enabled",
     "swagger.enabled",
     "health.enabled",
-    "uni_websocket.enabled",
-    "uni_sse.enabled",
-    "uni_http_stream.enabled",
-    "sse.enabled",
-    "http_stream.enabled",
     "init.enabled",
     "http_api.external",
     "grpc_api.enabled",

@@ -14,9 +14,15 @@ from girandola.options import (
     ClassicOptions,
     ClientSection,
     Duration,
+    EmulationOptions,
     HttpApiOptions,
+    HttpStreamOptions,
     Namespace,
     RpcPingOptions,
+    SseOptions,
+    UniHttpStreamOptions,
+    UniSseOptions,
+    UniWebSocketOptions,
     WebSocketOptions,
 )
 
@@ -118,6 +124,28 @@ class Config(Struct, frozen=True, kw_only=True):
     websocket: Annotated[WebSocketOptions, Meta(description="The WebSocket endpoint.")] = (
         WebSocketOptions()
     )
+    sse: Annotated[SseOptions, Meta(description="Server-sent events in both directions.")] = (
+        SseOptions()
+    )
+    http_stream: Annotated[
+        HttpStreamOptions, Meta(description="HTTP streaming in both directions.")
+    ] = HttpStreamOptions()
+    emulation: Annotated[
+        EmulationOptions,
+        Meta(
+            description="Where clients of SSE and HTTP streaming send commands. Offered with "
+            "either of them."
+        ),
+    ] = EmulationOptions()
+    uni_websocket: Annotated[
+        UniWebSocketOptions, Meta(description="WebSocket in one direction.")
+    ] = UniWebSocketOptions()
+    uni_sse: Annotated[UniSseOptions, Meta(description="Server-sent events in one direction.")] = (
+        UniSseOptions()
+    )
+    uni_http_stream: Annotated[
+        UniHttpStreamOptions, Meta(description="HTTP streaming in one direction.")
+    ] = UniHttpStreamOptions()
     classic: Annotated[
         ClassicOptions,
         Meta(description="The protocol and API of 2018. A section that only girandola has."),

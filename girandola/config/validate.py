@@ -130,6 +130,27 @@ def _prefixes(config: Config) -> Iterator[Finding]:
     for path, prefix in prefixes.items():
         if not prefix.startswith("/"):
             yield Finding({path: prefix}, "a path that starts with /")
-    offered = not config.websocket.disabled and not config.http_api.disabled
-    if offered and len({prefix.rstrip("/") for prefix in prefixes.values()}) == 1:
-        yield Finding(prefixes, "different paths for the WebSocket endpoint and the HTTP API")
+    taken: dict[str, str] = {}
+    for path, prefix in _endpoints(config):
+        if path not in prefixes and not prefix.startswith("/"):
+            yield Finding({path: prefix}, "a path that starts with /")
+        other = taken.setdefault(prefix.rstrip("/"), path)
+        if other != path:
+            yield Finding({path: prefix, other: prefix}, f"different paths for {other} and {path}")
+
+
+def _endpoints(config: Config) -> Iterator[tuple[str, str]]:
+    """Yield option and path of each endpoint that is offered."""
+    offered = {
+        "websocket": not config.websocket.disabled,
+        "http_api": not config.http_api.disabled,
+        "sse": config.sse.enabled,
+        "http_stream": config.http_stream.enabled,
+        "emulation": config.sse.enabled or config.http_stream.enabled,
+        "uni_websocket": config.uni_websocket.enabled,
+        "uni_sse": config.uni_sse.enabled,
+        "uni_http_stream": config.uni_http_stream.enabled,
+    }
+    for section, is_offered in offered.items():
+        if is_offered:
+            yield f"{section}.handler_prefix", getattr(config, section).handler_prefix

@@ -230,7 +230,7 @@ def test_checkconfig_tells_all_errors(
 def test_checkconfig_fails_on_unknown_names_only_when_strict(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    Path("config.json").write_text('{"what": 5, "sse": {"enabled": true}}')
+    Path("config.json").write_text('{"what": 5, "init": {"enabled": true}}')
     assert run("checkconfig") == 0
     out, err = capsys.readouterr()
     assert out == "ok\n"

@@ -13,7 +13,13 @@ from girandola.config.dump import environment, rendered, tree
 from girandola.config.load import load
 from girandola.config.schema import NAMESPACE_OPTIONS, OPTIONS, Config, Option
 from girandola.config.validate import findings
-from girandola.options import CodeToDisconnect, DisconnectOptions, Namespace
+from girandola.options import (
+    CodeToDisconnect,
+    CodeToHttpResponse,
+    DisconnectOptions,
+    HttpResponseOptions,
+    Namespace,
+)
 
 NAMESPACES = st.lists(
     st.builds(
@@ -37,7 +43,22 @@ OBJECTS = {
         to=st.builds(
             DisconnectOptions, code=st.integers(3000, 4999), reason=st.sampled_from(["", "ü"])
         ),
-    )
+    ),
+    **dict.fromkeys(
+        (
+            "uni_sse.connect_code_to_http_response.transforms",
+            "uni_http_stream.connect_code_to_http_response.transforms",
+        ),
+        st.builds(
+            CodeToHttpResponse,
+            code=st.integers(0, 2**32 - 1),
+            to=st.builds(
+                HttpResponseOptions,
+                status_code=st.integers(200, 599),
+                body=st.sampled_from(["", "ü"]),
+            ),
+        ),
+    ),
 }
 
 

@@ -105,8 +105,20 @@ ROWS: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"http_api": {"handler_prefix": "/connection/websocket/"}},
-        'http_api.handler_prefix: got "/connection/websocket/", expected different paths for the '
-        "WebSocket endpoint and the HTTP API",
+        'http_api.handler_prefix: got "/connection/websocket/", expected different paths for '
+        "websocket.handler_prefix and http_api.handler_prefix",
+    ),
+    (
+        {"sse": {"enabled": True, "handler_prefix": "sse"}},
+        'sse.handler_prefix: got "sse", expected a path that starts with /',
+    ),
+    (
+        {
+            "http_stream": {"enabled": True},
+            "uni_sse": {"enabled": True, "handler_prefix": "/emulation"},
+        },
+        'uni_sse.handler_prefix: got "/emulation", expected different paths for '
+        "emulation.handler_prefix and uni_sse.handler_prefix",
     ),
 ]
 
