@@ -22,6 +22,7 @@ from girandola.net.router import Route, Router, WebSocketRoute
 from girandola.options import TokenOptions
 from girandola.policy.policy import ConfiguredPolicy
 from girandola.policy.rules import Rules
+from girandola.protocol.negotiation import SUBPROTOCOLS
 from girandola.transports.base import Entrance
 from girandola.transports.websocket import WebSocketDoor
 
@@ -138,7 +139,7 @@ class Application:
                     self._door.accept,
                     max_message_size=websocket.message_size_limit,
                     write_timeout=websocket.write_timeout,
-                    subprotocols=("centrifuge-json",),
+                    subprotocols=SUBPROTOCOLS,
                 ),
             )
         if not config.http_api.disabled:

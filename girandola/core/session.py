@@ -537,7 +537,7 @@ class Session:
             if subscription.held is not None:
                 continue
             if subscription.expire_at and subscription.expire_at + grace <= now:
-                if subscription.server_side:
+                if subscription.server_side or self.codec.traits.on_gap == "disconnect":
                     self.close(SUBSCRIPTION_EXPIRED, subscription.channel)
                     return
                 self._drop(subscription, UNSUBSCRIBED_EXPIRED)

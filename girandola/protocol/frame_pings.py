@@ -6,6 +6,7 @@ ping frames by themselves but know nothing of the protocol's pings.
 
 from girandola.protocol.codec import Codec, Traits
 from girandola.protocol.v2_json import V2_JSON, V2Json
+from girandola.protocol.v2_protobuf import V2_PROTOBUF, V2_PROTOBUF_FRAME_PINGED
 
 
 class V2JsonFramePinged(V2Json):
@@ -16,5 +17,8 @@ class V2JsonFramePinged(V2Json):
     ping = b""
 
 
-WITH_FRAME_PINGS: dict[Codec, Codec] = {V2_JSON: V2JsonFramePinged()}
+WITH_FRAME_PINGS: dict[Codec, Codec] = {
+    V2_JSON: V2JsonFramePinged(),
+    V2_PROTOBUF: V2_PROTOBUF_FRAME_PINGED,
+}
 """What to speak instead of a codec; the others have no such variant."""

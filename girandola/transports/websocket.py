@@ -1,6 +1,7 @@
 """The two-way WebSocket door: one endpoint for all protocol generations.
 
-The first message decides which generation a client speaks. The door joins encoded messages into
+The request decides between text and Protobuf, the first message which generation a client speaks.
+The door joins encoded messages into
 frames and knows nothing of what they say.
 """
 
@@ -10,8 +11,9 @@ from girandola.net.http import Request, Response
 from girandola.net.websocket import Opcode, WebSocketConnection, frame
 from girandola.protocol.codec import Codec
 from girandola.protocol.frame_pings import WITH_FRAME_PINGS
-from girandola.protocol.negotiation import PROTOCOLS, recognise
+from girandola.protocol.negotiation import PROTOCOLS, negotiate, recognise, recognise_binary
 from girandola.protocol.v2_json import V2_JSON
+from girandola.protocol.v2_protobuf import V2_PROTOBUF
 from girandola.transports.base import Entrance, Framing, PushTransport
 
 
@@ -32,7 +34,7 @@ _FRAMINGS = {codec: frames_of(codec) for codec in (*PROTOCOLS, *WITH_FRAME_PINGS
 class WebSocketTransport(PushTransport[WebSocketConnection]):
     """A session's way out over one WebSocket, and the connection's way in to its session."""
 
-    __slots__ = ("_frame_pings", "_open", "_recognised")
+    __slots__ = ("_binary", "_frame_pings", "_open", "_recognised")
 
     name = "websocket"
 
@@ -42,9 +44,12 @@ class WebSocketTransport(PushTransport[WebSocketConnection]):
         headers: dict[str, str],
         open_transports: "set[WebSocketTransport]",
         *,
+        codec: Codec | None,
         frame_pings: bool,
     ) -> None:
-        super().__init__(entrance, headers, _FRAMINGS[V2_JSON])
+        """Prepare; ``codec`` is what the request asked for, ``None`` where it did not say."""
+        super().__init__(entrance, headers, _FRAMINGS[codec or V2_JSON])
+        self._binary = codec is not None
         self._frame_pings = frame_pings
         self._open = open_transports
         self._recognised = False
@@ -55,7 +60,7 @@ class WebSocketTransport(PushTransport[WebSocketConnection]):
         """Begin a session. Until the first message it speaks today's protocol."""
         self._pipe = connection
         self._open.add(self)
-        self._begin(V2_JSON)
+        self._begin(V2_PROTOBUF if self._binary else V2_JSON)
 
     def on_message(self, payload: bytes, is_text: bool) -> None:
         """Pass a message on; the type of the frame does not matter (modern.md section 3.2)."""
@@ -64,7 +69,8 @@ class WebSocketTransport(PushTransport[WebSocketConnection]):
             return
         if not self._recognised:
             self._recognised = True
-            self._speak(recognise(payload), session)
+            codec = recognise_binary(payload) if self._binary else recognise(payload)
+            self._speak(codec, session)
         session.receive(payload)
 
     def on_pong(self, payload: bytes) -> None:
@@ -126,9 +132,14 @@ class WebSocketDoor:
         refusal = self._entrance.refuse(request, check_origin=True)
         if refusal is not None:
             return refusal
-        frame_pings = request.query_params().get("cf_ws_frame_ping_pong") == ["true"]
-        headers = self._entrance.headers_of(request)
-        return WebSocketTransport(self._entrance, headers, self._open, frame_pings=frame_pings)
+        query = request.query_params()
+        return WebSocketTransport(
+            self._entrance,
+            self._entrance.headers_of(request),
+            self._open,
+            codec=negotiate(query, request.subprotocol),
+            frame_pings=query.get("cf_ws_frame_ping_pong") == ["true"],
+        )
 
     def cut_off_strangers(self) -> None:
         """End the connections that a stopping server need not wait for (classic.md 10.6)."""

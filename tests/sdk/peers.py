@@ -178,6 +178,7 @@ class NodePeer(Peer):
     """A JavaScript library, in a Node process of its own."""
 
     script = ""
+    arguments: tuple[str, ...] = ()
 
     def __init__(self) -> None:
         super().__init__()
@@ -190,6 +191,7 @@ class NodePeer(Peer):
         self._process = await asyncio.create_subprocess_exec(
             "node",
             self.script,
+            *self.arguments,
             cwd=NODE,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
@@ -296,6 +298,12 @@ class ModernJs(NodePeer):
         return self._subscription_token(question["client"], question["channel"])
 
 
+class ModernJsProtobuf(ModernJs):
+    """The same in Protobuf."""
+
+    arguments = ("protobuf",)
+
+
 class ClassicJs(NodePeer):
     """npm centrifuge 1.5.0, the library of 2018."""
 
@@ -338,6 +346,8 @@ class ClassicJs(NodePeer):
 class PythonPeer(Peer):
     """PyPI centrifuge-python, in this process."""
 
+    protobuf = False
+
     def __init__(self) -> None:
         super().__init__()
         self._clients: dict[str, centrifuge.Client] = {}
@@ -353,6 +363,7 @@ class PythonPeer(Peer):
             get_token=get_token,
             min_reconnect_delay=RECONNECT_DELAY,
             max_reconnect_delay=RECONNECT_DELAY * 4,
+            use_protobuf=self.protobuf,
             proxy=None,
         )
         await self._clients[client].connect()
@@ -383,7 +394,8 @@ class PythonPeer(Peer):
 
     async def publish(self, client: str, channel: str, data: Any) -> None:
         with _errors_of_the_library():
-            await self._clients[client].publish(channel, data)
+            payload = json.dumps(data).encode() if self.protobuf else data
+            await self._clients[client].publish(channel, payload)
 
     async def presence(self, client: str, channel: str) -> list[dict[str, Any]]:
         with _errors_of_the_library():
@@ -412,10 +424,18 @@ class PythonPeer(Peer):
             await asyncio.gather(*client._background_tasks, return_exceptions=True)
 
 
+class PythonProtobufPeer(PythonPeer):
+    """The same in Protobuf."""
+
+    protobuf = True
+
+
 PEERS: dict[str, Callable[[], Peer]] = {
     "centrifuge-js-1.5": ClassicJs,
     "centrifuge-js-5.8": ModernJs,
+    "centrifuge-js-5.8-protobuf": ModernJsProtobuf,
     "centrifuge-python-0.7": PythonPeer,
+    "centrifuge-python-0.7-protobuf": PythonProtobufPeer,
 }
 
 
@@ -430,18 +450,25 @@ def _errors_of_the_library() -> Iterator[None]:
         raise PeerError(error.code, error.message) from error
 
 
+def _value(data: Any) -> Any:
+    """Return the JSON value of a payload, which is bytes in Protobuf."""
+    if not isinstance(data, bytes):
+        return data
+    return json.loads(data) if data else None
+
+
 def _person(info: centrifuge.ClientInfo) -> dict[str, Any]:
     return {
         "user": info.user,
         "id": info.client,
-        "conn_info": info.conn_info,
-        "chan_info": info.chan_info,
+        "conn_info": _value(info.conn_info),
+        "chan_info": _value(info.chan_info),
     }
 
 
 def _publication(publication: centrifuge.Publication) -> dict[str, Any]:
     return {
-        "data": publication.data,
+        "data": _value(publication.data),
         "offset": publication.offset,
         "info": _person(publication.info) if publication.info else None,
         "tags": publication.tags or None,
@@ -454,7 +481,7 @@ def _subscribed(ctx: Any) -> dict[str, Any]:
         "recovered": ctx.recovered,
         "recoverable": ctx.recoverable,
         "positioned": ctx.positioned,
-        "data": ctx.data,
+        "data": _value(ctx.data),
     }
 
 
@@ -466,7 +493,7 @@ class _ClientEvents(centrifuge.ClientEventHandler):
         self._note("connecting", code=ctx.code, reason=ctx.reason)
 
     async def on_connected(self, ctx: Any) -> None:
-        self._note("connected", id=ctx.client, data=ctx.data)
+        self._note("connected", id=ctx.client, data=_value(ctx.data))
 
     async def on_disconnected(self, ctx: Any) -> None:
         self._note("disconnected", code=ctx.code, reason=ctx.reason)

@@ -388,7 +388,8 @@ def test_a_request_that_is_no_handshake_is_answered(play: Play) -> None:
     [
         ("centrifuge-json", "centrifuge-json"),
         ("graphql-ws, centrifuge-json", "centrifuge-json"),
-        ("centrifuge-protobuf", None),
+        ("centrifuge-protobuf", "centrifuge-protobuf"),
+        ("graphql-ws", None),
         ("", None),
     ],
 )

@@ -1,21 +1,30 @@
-// npm centrifuge 5.8.0: today's protocol over WebSocket, JSON.
-import { Centrifuge, UnauthorizedError } from 'centrifuge-5.8';
+// npm centrifuge 5.8.0: today's protocol over WebSocket, in JSON, or in Protobuf where the first
+// argument says so. Payloads are JSON values to the tests in both.
 import WebSocket from 'ws-8';
 
 import { ask, drive, tell } from './driver.mjs';
 
+const binary = process.argv[2] === 'protobuf';
+const { Centrifuge, UnauthorizedError } = await import(binary ? 'centrifuge-5.8/build/protobuf' : 'centrifuge-5.8');
+
+const payload = (value) => (binary && value !== null ? new TextEncoder().encode(JSON.stringify(value)) : value);
+function valueOf(data) {
+  if (!(data instanceof Uint8Array)) return data ?? null;
+  return data.length ? JSON.parse(new TextDecoder().decode(data)) : null;
+}
+
 const clients = new Map();
 
 const personOf = (info) => info && {
-  user: info.user, id: info.client, conn_info: info.connInfo ?? null, chan_info: info.chanInfo ?? null,
+  user: info.user, id: info.client, conn_info: valueOf(info.connInfo), chan_info: valueOf(info.chanInfo),
 };
 const publicationOf = (ctx) => ({
-  data: ctx.data, offset: ctx.offset ?? 0, info: personOf(ctx.info) ?? null, tags: ctx.tags ?? null,
+  data: valueOf(ctx.data), offset: ctx.offset ?? 0, info: personOf(ctx.info) ?? null, tags: ctx.tags ?? null,
 });
 const errorOf = (ctx) => ({ type: ctx.type, code: ctx.error.code, message: ctx.error.message });
 const subscribedOf = (ctx) => ({
   was_recovering: ctx.wasRecovering, recovered: ctx.recovered, recoverable: ctx.recoverable,
-  positioned: ctx.positioned, data: ctx.data ?? null,
+  positioned: ctx.positioned, data: valueOf(ctx.data),
 });
 
 async function fetchToken(client, what, detail) {
@@ -29,15 +38,15 @@ function open({ client, url, token, data, delay }) {
     websocket: WebSocket,
     token: token ?? '',
     getToken: () => fetchToken(client, 'token', {}),
-    data: data ?? null,
+    data: payload(data ?? null),
     minReconnectDelay: delay,
     maxReconnectDelay: delay * 4,
   });
   centrifuge.on('connecting', (ctx) => tell(client, 'connecting', { code: ctx.code, reason: ctx.reason }));
-  centrifuge.on('connected', (ctx) => tell(client, 'connected', { id: ctx.client, data: ctx.data ?? null }));
+  centrifuge.on('connected', (ctx) => tell(client, 'connected', { id: ctx.client, data: valueOf(ctx.data) }));
   centrifuge.on('disconnected', (ctx) => tell(client, 'disconnected', { code: ctx.code, reason: ctx.reason }));
   centrifuge.on('error', (ctx) => tell(client, 'error', errorOf(ctx)));
-  centrifuge.on('message', (ctx) => tell(client, 'message', { data: ctx.data }));
+  centrifuge.on('message', (ctx) => tell(client, 'message', { data: valueOf(ctx.data) }));
   for (const event of ['subscribing', 'unsubscribed']) {
     centrifuge.on(event, (ctx) => tell(client, `server_${event}`, { channel: ctx.channel }));
   }
@@ -78,7 +87,7 @@ drive({
   open,
   subscribe,
   publish: async ({ client, channel, data }) => {
-    await clients.get(client).publish(channel, data);
+    await clients.get(client).publish(channel, payload(data));
   },
   presence: async ({ client, channel }) => {
     const { clients: present } = await clients.get(client).presence(channel);
