@@ -14,7 +14,7 @@ TIERS: tuple[str, ...] = (
     "engines auth proxy net observe",
     "transports policy api admin",
     "config",
-    "app",
+    "app bench",
     "cli",
 )
 TIER_OF = {folder: tier for tier, folders in enumerate(TIERS) for folder in folders.split()}
@@ -71,6 +71,12 @@ def test_the_core_runs_without_a_loop() -> None:
     lower = [file for file in PACKAGE.glob("*.py") if file.stem in TIER_OF]
     for file in [*lower, *PACKAGE.glob("protocol/*.py"), *PACKAGE.glob("core/*.py")]:
         assert "asyncio" not in imported_libraries(file), file
+
+
+def test_the_benchmarks_measure_from_outside() -> None:
+    """What measures a server shares no code with it."""
+    for file in PACKAGE.glob("bench/*.py"):
+        assert set(imported(file)) <= {"bench"}, file
 
 
 def test_engines_do_not_know_each_other() -> None:
