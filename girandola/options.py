@@ -573,6 +573,9 @@ class HttpApiOptions(Struct, frozen=True, kw_only=True):
         ),
     ] = ""
     insecure: Annotated[bool, Meta(description="Ask for no key. Development only.")] = False
+    external: Annotated[
+        bool, Meta(description="Offer the API also where clients connect, not only internally.")
+    ] = False
     max_body_size: Annotated[
         int, Meta(ge=1, description="Largest request body, in bytes (girandola).")
     ] = 64 * 1024 * 1024

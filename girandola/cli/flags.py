@@ -30,12 +30,15 @@ class Flag(Struct, frozen=True, kw_only=True):
 _TODAY = (
     ("http_server.address", "a"),
     ("http_server.port", "p"),
+    ("http_server.internal_address", ""),
+    ("http_server.internal_port", ""),
     ("pid_file", ""),
     ("engine.type", ""),
     ("log.level", ""),
     ("log.file", ""),
     ("client.insecure", ""),
     ("http_api.insecure", ""),
+    ("http_api.external", ""),
     ("admin.enabled", ""),
     ("sse.enabled", ""),
     ("http_stream.enabled", ""),
@@ -47,6 +50,11 @@ _TODAY = (
 _OF_2018 = (
     ("address", ""),
     ("port", ""),
+    ("api_port", ""),
+    ("admin_port", ""),
+    ("ssl", ""),
+    ("ssl_cert", ""),
+    ("ssl_key", ""),
     ("engine", "e"),
     ("name", "n"),
     ("admin", ""),
@@ -58,8 +66,6 @@ _OF_2018 = (
 )
 
 _UNBUILT_TODAY = (
-    "http_server.internal_address",
-    "http_server.internal_port",
     "broker.enabled",
     "broker.type",
     "presence_manager.enabled",
@@ -72,7 +78,6 @@ _UNBUILT_TODAY = (
     "swagger.enabled",
     "health.enabled",
     "init.enabled",
-    "http_api.external",
     "grpc_api.enabled",
     "grpc_api.port",
     "uni_grpc.enabled",
@@ -80,14 +85,9 @@ _UNBUILT_TODAY = (
 )
 
 _UNBUILT_2018 = (
-    ("api_port", ""),
-    ("admin_port", ""),
     ("debug", "d"),
     ("web_path", ""),
     ("insecure_admin", ""),
-    ("ssl", ""),
-    ("ssl_cert", ""),
-    ("ssl_key", ""),
     ("redis_host", ""),
     ("redis_port", ""),
     ("redis_password", ""),

@@ -11,7 +11,13 @@ from msgspec.structs import replace
 
 from girandola.config.casting import cast, cast_in_namespace
 from girandola.config.layers import NAMESPACES, Draft, Layer
-from girandola.config.names import CLASSIC, CLASSIC_CHANNEL, IMPLIED_CHANNEL, ClassicName
+from girandola.config.names import (
+    CLASSIC,
+    CLASSIC_CHANNEL,
+    IMPLIED_CHANNEL,
+    SPLIT_PORTS,
+    ClassicName,
+)
 from girandola.config.problems import show, unfit
 from girandola.config.schema import NAMESPACE_OPTIONS, OPTIONS, Option
 from girandola.config.values import check, read_text
@@ -71,7 +77,7 @@ def _give(layer: Layer, entry: ClassicName, name: str, value: Any) -> None:
     for path in entry.targets:
         found = _of_today(layer, entry, OPTIONS[path], path, name, value)
         if found is not None:
-            layer.give(path, found, name, classic=True)
+            layer.give(entry.name if entry.name in SPLIT_PORTS else path, found, name, classic=True)
 
 
 def _of_today(
@@ -81,6 +87,10 @@ def _of_today(
     match entry.name:
         case "port":
             return layer.fit(path, option, name, value, read_text) if value else None
+        case "api_port" | "admin_port":
+            return layer.fit(path, option, name, value, read_text)
+        case "ssl_autocert_host_whitelist":
+            value = tuple(host for part in value.split(",") if (host := part.strip()))
         case "log_level":
             value = _log_level(layer, option, name, value)
         case "history_size" | "history_lifetime":

@@ -56,6 +56,10 @@ _CLASSIC = (
     "verifies connections. Values are read as leniently as in 2018. Options of today may be added, "
     "but not for the same thing. Without a key under `client.token`, `secret` also verifies the "
     "JSON Web Tokens of today's clients.",
+    "`api_port` and `admin_port` are the internal listener, where the API is then; one of them "
+    "alone leaves the API, or the admin pages, where it was in 2018. Two different ones are "
+    "refused: there is one internal listener. `ssl` holds for both listeners; `ssl_autocert` wins "
+    "over it and needs `ssl_autocert_http`.",
     "Channel options at the top level are for channels outside any namespace; in `namespaces` each "
     "item has them, too, and inherits nothing.",
 )

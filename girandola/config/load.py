@@ -12,7 +12,7 @@ from msgspec import Struct, field
 
 from girandola.config.file import read_file
 from girandola.config.layers import NAMESPACES, Draft, Given, Layer
-from girandola.config.names import IMPLIED, IMPLIED_CHANNEL, TOP
+from girandola.config.names import IMPLIED, IMPLIED_CHANNEL, SPLIT_PORTS, TOP
 from girandola.config.problems import ConfigError, Problem, unfit
 from girandola.config.schema import OPTIONS, Config
 from girandola.config.text import override_namespaces, read_environment, read_flags
@@ -25,6 +25,8 @@ __all__ = ["ConfigError", "Loaded", "Sources", "load", "reload_differences"]
 ENV_PREFIXES = ("CENTRIFUGO_", "GIRANDOLA_")
 """Later ones win."""
 
+_PORT = "http_server.port"
+_INTERNAL_PORT = "http_server.internal_port"
 _TOKEN_KEYS = ("hmac_secret_key", "rsa_public_key", "ecdsa_public_key", "eddsa_public_key")
 _TOKEN_PATHS = tuple(f"client.token.{key}" for key in (*_TOKEN_KEYS, "jwks_public_endpoint"))
 
@@ -92,6 +94,7 @@ def load(
     if classic:
         _imply(given, layers, notes)
     _share_secret(given)
+    _join_ports(given, notes)
     _tidy_history(given, TOP, notes)
     for draft in drafts:
         _tidy_history(draft, "", notes)
@@ -193,6 +196,31 @@ def _share_secret(given: dict[str, Given]) -> None:
         given["client.token.hmac_secret_key"] = secret
 
 
+def _join_ports(given: dict[str, Given], notes: Layer) -> None:
+    """Make one internal port of the two that 2018 could have beside the main one."""
+    split = {name: given.pop(name) for name in SPLIT_PORTS if name in given}
+    main = given[_PORT].value if _PORT in given else value_at(Config(), _PORT)
+    apart = {name: g for name, g in split.items() if g.value and int(g.value) != main}
+    if not apart:
+        return
+    first, *_, last = (*apart.values(), *apart.values())
+    today = given.get(_INTERNAL_PORT)
+    if today is not None:
+        detail = f'sets the same as "{today.name}", expected only one of them'
+        notes.problems.append(Problem(first.source, first.name, detail))
+    elif int(first.value) != int(last.value):
+        expected = (
+            f'the same port as "{first.name}" ({first.value}) or the main one: girandola has one '
+            "internal listener, with the API and the admin pages"
+        )
+        notes.problems.append(Problem(last.source, last.name, unfit(last.value, expected)))
+    else:
+        given[_INTERNAL_PORT] = first
+    if "api_port" not in apart:
+        # In 2018 the API stayed where the clients connect.
+        given.setdefault("http_api.external", notes.note(True, "http_api.external", classic=True))
+
+
 def _tidy_history(options: dict[str, Given], prefix: str, notes: Layer) -> None:
     """Switch off history, and recovery, that names of 2018 give only half of.
 
@@ -267,7 +295,16 @@ def _problem(finding: Finding, origins: Mapping[str, Given], given: Mapping[str,
 # ── reloading ────────────────────────────────────────────────────────────────────────────────
 
 _FIXED = (
-    "http_server.",
+    "http_server.address",
+    "http_server.port",
+    "http_server.unix_",
+    "http_server.http_prefix",
+    "http_server.internal_address",
+    "http_server.internal_port",
+    "http_server.internal_unix_",
+    "http_server.tls.enabled",
+    "http_server.internal_tls.enabled",
+    "http_server.tls_",
     "engine.",
     "websocket.disabled",
     "websocket.handler_prefix",
@@ -284,6 +321,7 @@ _FIXED = (
     "uni_sse.handler_prefix",
     "uni_http_stream.enabled",
     "uni_http_stream.handler_prefix",
+    "http_api.external",
     "admin.enabled",
     "admin.web",
     "node.name",

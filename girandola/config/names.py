@@ -50,8 +50,11 @@ def _nothing(name: str, kind: str, default: Any, note: str = NOT_BUILT) -> Class
 
 _DEAD_ENV = (
     *("debug", "insecure_admin", "insecure_web", "redis_host", "redis_port", "redis_url"),
-    *("api_port", "admin_port", "web_path", "ssl", "ssl_cert", "ssl_key"),
+    "web_path",
 )
+
+SPLIT_PORTS = ("api_port", "admin_port")
+"""Ports of 2018 beside the main one. There is one internal port today; ``load.py`` places it."""
 
 CLASSIC_CHANNEL = {
     entry.name: entry
@@ -94,6 +97,20 @@ CLASSIC = {
         _shared("engine", "string", "engine.type", env=True),
         _shared("address", "string", "http_server.address", env=True),
         _shared("port", "string", "http_server.port", env=True),
+        _set("api_port", "string", "http_server.internal_port", env=True),
+        _set("admin_port", "string", "http_server.internal_port", env=True),
+        _set("http_prefix", "string", "http_server.http_prefix"),
+        _set("ssl", "bool", "http_server.tls.enabled", env=True),
+        _set("ssl_cert", "string", "http_server.tls.cert_pem", env=True),
+        _set("ssl_key", "string", "http_server.tls.key_pem", env=True),
+        _set("ssl_autocert", "bool", "http_server.tls_autocert.enabled"),
+        _set("ssl_autocert_host_whitelist", "string", "http_server.tls_autocert.host_whitelist"),
+        _set("ssl_autocert_cache_dir", "string", "http_server.tls_autocert.cache_dir"),
+        _set("ssl_autocert_email", "string", "http_server.tls_autocert.email"),
+        _set("ssl_autocert_force_rsa", "bool", "http_server.tls_autocert.force_rsa"),
+        _set("ssl_autocert_server_name", "string", "http_server.tls_autocert.server_name"),
+        _set("ssl_autocert_http", "bool", "http_server.tls_autocert.http"),
+        _set("ssl_autocert_http_addr", "string", "http_server.tls_autocert.http_addr"),
         _shared("log_level", "string", "log.level"),
         _shared("log_file", "string", "log.file"),
         _shared("pid_file", "string", "pid_file"),
@@ -127,23 +144,9 @@ CLASSIC = {
         _nothing("node_metrics_interval", "int", 60),
         _nothing("presence_expire_interval", "int", 60),
         _nothing("debug", "bool", False),
-        _nothing("api_port", "string", ""),
-        _nothing("admin_port", "string", ""),
         _nothing("web_path", "string", ""),
         _nothing("insecure_admin", "bool", False),
         _nothing("insecure_web", "bool", False, MEANINGLESS),
-        _nothing("http_prefix", "string", ""),
-        _nothing("ssl", "bool", False),
-        _nothing("ssl_cert", "string", ""),
-        _nothing("ssl_key", "string", ""),
-        _nothing("ssl_autocert", "bool", False),
-        _nothing("ssl_autocert_host_whitelist", "string", ""),
-        _nothing("ssl_autocert_cache_dir", "string", ""),
-        _nothing("ssl_autocert_email", "string", ""),
-        _nothing("ssl_autocert_force_rsa", "bool", False),
-        _nothing("ssl_autocert_server_name", "string", ""),
-        _nothing("ssl_autocert_http", "bool", False),
-        _nothing("ssl_autocert_http_addr", "string", ":80"),
         _nothing("sockjs_url", "string", "//cdn.jsdelivr.net/sockjs/1.1/sockjs.min.js"),
         _nothing("sockjs_heartbeat_delay", "int", 25),
         _nothing("websocket_compression", "bool", False),

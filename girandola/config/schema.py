@@ -10,6 +10,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 from msgspec import Meta, Struct
 
 from girandola.options import (
+    AutocertOptions,
     ChannelSection,
     ClassicOptions,
     ClientSection,
@@ -20,6 +21,7 @@ from girandola.options import (
     Namespace,
     RpcPingOptions,
     SseOptions,
+    TlsOptions,
     UniHttpStreamOptions,
     UniSseOptions,
     UniWebSocketOptions,
@@ -36,6 +38,52 @@ class HttpServerOptions(Struct, frozen=True, kw_only=True):
     port: Annotated[
         int, Meta(ge=0, le=65535, description="Port to listen on; 0: any that is free.")
     ] = 8000
+    unix_socket: Annotated[
+        str,
+        Meta(description="Path of a unix socket, instead of address and port (girandola)."),
+    ] = ""
+    unix_socket_mode: Annotated[
+        str,
+        Meta(
+            pattern="^0?[0-7]{3}$",
+            description="Permissions of the unix sockets, in octal (girandola).",
+        ),
+    ] = "0660"
+    http_prefix: Annotated[
+        str,
+        Meta(description="Goes before every path, such as /rt (girandola; 2018 option)."),
+    ] = ""
+    internal_address: Annotated[
+        str,
+        Meta(description="Address of the internal listener; empty: http_server.address."),
+    ] = ""
+    internal_port: Annotated[
+        str,
+        Meta(
+            extra={"type": "port"},
+            description="Port of the internal listener, where the API is then instead; "
+            "empty: http_server.port; 0: any that is free.",
+        ),
+    ] = ""
+    internal_unix_socket: Annotated[
+        str,
+        Meta(
+            description="Path of a unix socket for the internal listener, instead of address and "
+            "port (girandola)."
+        ),
+    ] = ""
+    tls: Annotated[TlsOptions, Meta(description="Certificates from files or from here.")] = (
+        TlsOptions()
+    )
+    tls_autocert: Annotated[
+        AutocertOptions, Meta(description="Certificates by ACME, such as of Let's Encrypt.")
+    ] = AutocertOptions()
+    tls_external: Annotated[
+        bool, Meta(description="No TLS on the internal listener, unless it has its own.")
+    ] = False
+    internal_tls: Annotated[
+        TlsOptions, Meta(description="Other certificates for the internal listener.")
+    ] = TlsOptions()
 
 
 class LogOptions(Struct, frozen=True, kw_only=True):
@@ -168,7 +216,7 @@ class Config(Struct, frozen=True, kw_only=True):
 class Option(Struct, frozen=True, kw_only=True):
     """One option: what it is called, what it may be, what it is for.
 
-    ``kind`` is bool, int, duration, string, strings, namespaces or objects (of ``type``).
+    ``kind`` is bool, int, duration, port, string, strings, namespaces or objects (of ``type``).
     Ranges are in the unit of the value (seconds for durations).
     """
 
@@ -227,7 +275,7 @@ def _option(path: str, type_: Any, metas: list[Meta], default: Any, description:
         limits |= {name: value for name, value in given.items() if value is not None}
     return Option(
         path=path,
-        kind="duration" if extra.get("type") == "duration" else _kind(path, type_),
+        kind=extra["type"] if extra.get("type") in ("duration", "port") else _kind(path, type_),
         default=default,
         description=description,
         choices=extra.get("choices", ()),

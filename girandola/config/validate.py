@@ -4,6 +4,7 @@ Rules: server.md section 1, row "Start-up validation", and modern.md section 8.6
 configuration only, not where its values come from.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +12,10 @@ from msgspec import Struct
 
 from girandola.config.duration import format_duration
 from girandola.config.schema import Config
-from girandola.options import ChannelOptions, TokenOptions
+from girandola.options import ChannelOptions, TlsOptions, TokenOptions
+
+_HOST = re.compile(r"(?!.*\.[0-9]+$)([A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?(\.|$))+")
+"""A name a certificate can be had for by HTTP-01: no address, no wildcard."""
 
 
 class Finding(Struct, frozen=True):
@@ -45,6 +49,7 @@ def findings(config: Config) -> Iterator[Finding]:
     yield from _tokens("client.token", config.client.token)
     yield from _tokens("client.subscription_token", config.client.subscription_token)
     yield from _prefixes(config)
+    yield from _certificates(config)
 
 
 def _channel_options(path: str, options: ChannelOptions) -> Iterator[Finding]:
@@ -130,6 +135,9 @@ def _prefixes(config: Config) -> Iterator[Finding]:
     for path, prefix in prefixes.items():
         if not prefix.startswith("/"):
             yield Finding({path: prefix}, "a path that starts with /")
+    prefix = config.http_server.http_prefix
+    if prefix and not prefix.startswith("/"):
+        yield Finding({"http_server.http_prefix": prefix}, "a path that starts with /")
     taken: dict[str, str] = {}
     for path, prefix in _endpoints(config):
         if path not in prefixes and not prefix.startswith("/"):
@@ -154,3 +162,37 @@ def _endpoints(config: Config) -> Iterator[tuple[str, str]]:
     for section, is_offered in offered.items():
         if is_offered:
             yield f"{section}.handler_prefix", getattr(config, section).handler_prefix
+
+
+def _certificates(config: Config) -> Iterator[Finding]:
+    server = config.http_server
+    if server.tls_autocert.enabled:
+        yield from _autocert(config)
+    elif server.tls.enabled:
+        yield from _own_certificate("http_server.tls", server.tls)
+    if server.internal_tls.enabled:
+        yield from _own_certificate("http_server.internal_tls", server.internal_tls)
+
+
+def _own_certificate(path: str, tls: TlsOptions) -> Iterator[Finding]:
+    for name in ("cert_pem", "key_pem"):
+        if not getattr(tls, name):
+            yield Finding(
+                {f"{path}.{name}": "", f"{path}.enabled": True}, f"{path}.{name} to be set, too"
+            )
+
+
+def _autocert(config: Config) -> Iterator[Finding]:
+    path, autocert = "http_server.tls_autocert", config.http_server.tls_autocert
+    hosts = {f"{path}.host_whitelist": autocert.host_whitelist, f"{path}.enabled": True}
+    if not autocert.host_whitelist:
+        yield Finding(hosts, "host_whitelist to name at least one host")
+    for host in autocert.host_whitelist:
+        if len(host) > 253 or not _HOST.fullmatch(host):
+            yield Finding({f"{path}.host_whitelist": host}, "host names such as rt.example.com")
+    name = autocert.server_name
+    if name and name not in autocert.host_whitelist:
+        yield Finding({f"{path}.server_name": name}, "one of host_whitelist")
+    if not autocert.http:
+        expected = "http to be true, too: hosts are proved by HTTP-01 challenges only"
+        yield Finding({f"{path}.http": False, f"{path}.enabled": True}, expected)

@@ -37,6 +37,10 @@ def read(option: Option, value: Any) -> Any:
             return check(option, value)
         case "duration" if isinstance(value, str):
             return check(option, _duration(option, value))
+        case "port" if isinstance(value, int) and not isinstance(value, bool):
+            return read(option, str(value))
+        case "port" if isinstance(value, str) and _is_port(value):
+            return value
         case "strings" if isinstance(value, list) and all(isinstance(v, str) for v in value):
             return check(option, tuple(value))
         case "objects":
@@ -115,6 +119,8 @@ def expectation(option: Option) -> str:
             return 'a duration such as "25s"' + _limits(option, format_duration)
         case "seconds":
             return "a whole number of seconds" + _limits(option, str)
+        case "port":
+            return "a port from 0 to 65535 or an empty text"
         case "strings":
             return "a list of texts" + (f", each {_one_of(option)}" if option.choices else "")
         case "namespaces" | "objects":
@@ -141,6 +147,10 @@ def _duration(option: Option, text: str) -> float:
         return parse_duration(text)
     except ValueError:
         raise Unfit(expectation(option)) from None
+
+
+def _is_port(text: str) -> bool:
+    return not text or (re.fullmatch("[0-9]{1,5}", text) is not None and int(text) <= 65535)
 
 
 def _fits_text(option: Option, text: str) -> bool:

@@ -223,12 +223,12 @@ class _Connection(ssl.SSLObject):
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError, ssl.SSLEOFError):
             raise  # not a failure; or nothing was said at all, as by a check of the open port
         except ssl.SSLError as error:
-            if error.reason != NO_HOST:
+            if error.reason != NO_CERTIFICATE:
                 logger.info("TLS handshake failed: %s", _reason(error))
             raise
 
 
-NO_HOST = "CALLBACK_FAILED"
+NO_CERTIFICATE = "CALLBACK_FAILED"
 """OpenSSL's reason where a server name callback refused, which has logged why."""
 
 

@@ -1,5 +1,6 @@
 """What is written out reads back as the same configuration, in every format and as variables."""
 
+import re
 import shlex
 from pathlib import Path
 from typing import Any
@@ -79,9 +80,14 @@ def values(option: Option) -> st.SearchStrategy[Any]:
             return NAMESPACES
         case "objects":
             return st.lists(OBJECTS[option.path], max_size=2).map(tuple)
+        case "port":
+            return st.sampled_from(["", "0", "9000"])
     if option.choices:
         return st.sampled_from(option.choices)
-    return st.sampled_from(["", "user_id"]) if option.pattern or option.regex else TEXT
+    if option.pattern:
+        texts = ("", "user_id", "0600", "[::1]:80", option.default)
+        return st.sampled_from([text for text in texts if re.search(option.pattern, text)])
+    return st.sampled_from(["", "user_id"]) if option.regex else TEXT
 
 
 def changed(struct: Any, path: list[str], value: Any) -> Any:

@@ -46,6 +46,27 @@ ROWS: list[tuple[str, Any, dict[str, Any]]] = [
     ("port", "9000", {"http_server.port": 9000}),
     ("port", 9000, {"http_server.port": 9000}),
     ("port", "", {"http_server.port": 8000}),
+    ("port", "", {"http_server.internal_port": ""}),
+    ("api_port", "9000", {"http_server.internal_port": "9000", "http_api.external": False}),
+    ("api_port", 8000, {"http_server.internal_port": ""}),
+    ("admin_port", "9000", {"http_server.internal_port": "9000", "http_api.external": True}),
+    ("admin_port", "", {"http_server.internal_port": "", "http_api.external": False}),
+    ("http_prefix", "/rt", {"http_server.http_prefix": "/rt"}),
+    ("ssl", False, {"http_server.tls.enabled": False}),
+    ("ssl_cert", "c.pem", {"http_server.tls.cert_pem": "c.pem"}),
+    ("ssl_key", "k.pem", {"http_server.tls.key_pem": "k.pem"}),
+    ("ssl_autocert", False, {"http_server.tls_autocert.enabled": False}),
+    (
+        "ssl_autocert_host_whitelist",
+        "a.example, b.example",
+        {"http_server.tls_autocert.host_whitelist": ("a.example", "b.example")},
+    ),
+    ("ssl_autocert_cache_dir", "certs", {"http_server.tls_autocert.cache_dir": "certs"}),
+    ("ssl_autocert_email", "a@b", {"http_server.tls_autocert.email": "a@b"}),
+    ("ssl_autocert_force_rsa", True, {"http_server.tls_autocert.force_rsa": True}),
+    ("ssl_autocert_server_name", "a", {"http_server.tls_autocert.server_name": "a"}),
+    ("ssl_autocert_http", True, {"http_server.tls_autocert.http": True}),
+    ("ssl_autocert_http_addr", ":8080", {"http_server.tls_autocert.http_addr": ":8080"}),
     ("admin", True, {"admin.enabled": True}),
     ("web", True, {"admin.web": True}),
     ("admin_password", "p", {"admin.password": "p"}),
@@ -146,6 +167,55 @@ def test_a_channel_option_means_the_same_at_the_top_and_in_a_namespace(
 def test_every_name_of_2018_that_sets_something_has_a_row() -> None:
     rows = {name for name, _, _ in ROWS} | {name for old, _ in CHANNEL_ROWS for name in old}
     assert rows | {"namespaces"} == {name for name, entry in CLASSIC.items() if entry.targets}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"api_port": "9000", "admin_port": 9000},
+        {"api_port": "9000", "admin_port": ""},
+        {"api_port": "9000", "port": "9001", "admin_port": "9001"},
+    ],
+)
+def test_two_ports_of_2018_become_the_internal_one_where_they_agree(
+    tmp_path: Path, options: dict[str, Any]
+) -> None:
+    config = loaded(tmp_path, options).config
+    assert config.http_server.internal_port == "9000"
+    assert not config.http_api.external
+
+
+def test_the_api_stays_at_the_main_port_where_2018_had_it_there(tmp_path: Path) -> None:
+    config = loaded(tmp_path, {"port": "9000", "api_port": "9000", "admin_port": "9001"}).config
+    assert config.http_server.internal_port == "9001"
+    assert config.http_api.external
+
+
+def test_ports_of_2018_may_come_from_different_places(tmp_path: Path) -> None:
+    found = loaded(tmp_path, {"api_port": "9000"}, environ={"GIRANDOLA_ADMIN_PORT": "9000"}).config
+    assert found.http_server.internal_port == "9000"
+
+
+def test_two_different_internal_ports_are_refused_with_the_reason(tmp_path: Path) -> None:
+    assert refusal(tmp_path, {"api_port": "9000", "admin_port": "9001"}) == (
+        'config.json: admin_port: got "9001", expected the same port as "api_port" (9000) or the '
+        "main one: girandola has one internal listener, with the API and the admin pages"
+    )
+
+
+@pytest.mark.parametrize("port", ["70000", "http", "-1"])
+def test_a_port_of_2018_that_is_none_is_refused(tmp_path: Path, port: str) -> None:
+    assert refusal(tmp_path, {"api_port": port}) == (
+        f'config.json: api_port: got "{port}", expected a port from 0 to 65535 or an empty text'
+    )
+
+
+def test_an_internal_port_of_both_generations_is_refused(tmp_path: Path) -> None:
+    options = {"api_port": "9000", "http_server": {"internal_port": "9001"}}
+    assert refusal(tmp_path, options) == (
+        'config.json: api_port: sets the same as "http_server.internal_port", '
+        "expected only one of them"
+    )
 
 
 def test_namespaces_inherit_nothing(tmp_path: Path) -> None:

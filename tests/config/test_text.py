@@ -174,12 +174,12 @@ def test_flags_of_2018_are_strict(none: str) -> None:
 
 def test_flags_that_are_not_built_yet_say_so(none: str) -> None:
     found = load(
-        none, {}, {"init.enabled": "true", "ssl": "true", "redis_host": "r", "debug": "false"}
+        none, {}, {"init.enabled": "true", "web_path": "w", "redis_host": "r", "debug": "false"}
     )
     assert notes(found) == (
         'command line: known option of Centrifugo 6, not built yet: "--init.enabled", '
         "it has no effect",
-        'command line: known option of 2018, not built yet: "--ssl", it has no effect',
+        'command line: known option of 2018, not built yet: "--web_path", it has no effect',
         'command line: known option of 2018, not built yet: "--redis_host", it has no effect',
     )
     assert not found.classic

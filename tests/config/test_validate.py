@@ -55,6 +55,13 @@ def test_channel_options_that_do_not_go_together_are_refused(
 
 
 PERSONAL = "client.subscribe_to_user_personal_channel"
+AUTOCERT = {"enabled": True, "http": True, "host_whitelist": ["rt.example"]}
+
+
+def autocert(**changes: Any) -> dict[str, Any]:
+    return {"http_server": {"tls_autocert": AUTOCERT | changes}}
+
+
 ROWS: list[tuple[dict[str, Any], str]] = [
     (
         {"channel": {"namespaces": [{"name": "ns"}, {"name": "ns"}]}},
@@ -119,6 +126,52 @@ ROWS: list[tuple[dict[str, Any], str]] = [
         },
         'uni_sse.handler_prefix: got "/emulation", expected different paths for '
         "emulation.handler_prefix and uni_sse.handler_prefix",
+    ),
+    (
+        {"http_server": {"http_prefix": "rt"}},
+        'http_server.http_prefix: got "rt", expected a path that starts with /',
+    ),
+    (
+        {"http_server": {"tls": {"enabled": True, "cert_pem": "c"}}},
+        "http_server.tls.enabled: got true, expected http_server.tls.key_pem to be set, too",
+    ),
+    (
+        {"http_server": {"internal_tls": {"enabled": True, "key_pem": "k"}}},
+        "http_server.internal_tls.enabled: got true, expected http_server.internal_tls.cert_pem "
+        "to be set, too",
+    ),
+    (
+        {"http_server": {"internal_port": 70000}},
+        "http_server.internal_port: got 70000, expected a port from 0 to 65535 or an empty text",
+    ),
+    (
+        autocert(host_whitelist=[]),
+        "http_server.tls_autocert.host_whitelist: got a list, expected host_whitelist to name at "
+        "least one host",
+    ),
+    (
+        autocert(host_whitelist=["*.example"]),
+        'http_server.tls_autocert.host_whitelist: got "*.example", expected host names such as '
+        "rt.example.com",
+    ),
+    (
+        autocert(host_whitelist=["../etc"]),
+        'http_server.tls_autocert.host_whitelist: got "../etc", expected host names such as '
+        "rt.example.com",
+    ),
+    (
+        autocert(host_whitelist=["127.0.0.1"]),
+        'http_server.tls_autocert.host_whitelist: got "127.0.0.1", expected host names such as '
+        "rt.example.com",
+    ),
+    (
+        autocert(server_name="other.example"),
+        'http_server.tls_autocert.server_name: got "other.example", expected one of host_whitelist',
+    ),
+    (
+        autocert(http=False),
+        "http_server.tls_autocert.http: got false, expected http to be true, too: hosts are proved "
+        "by HTTP-01 challenges only",
     ),
 ]
 
