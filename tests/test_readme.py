@@ -33,6 +33,8 @@ def clone(tmp_path: Path) -> Path:
     """A clone as someone has it who just ran the installation, and nothing else."""
     if not (ROOT / ".venv").is_dir():
         pytest.fail("there is no .venv: run scripts/test")
+    # The clone borrows .venv. Were it out of date, the clone would install itself into it.
+    subprocess.run([ROOT / "scripts/install", "development"], check=True)
     leave_out = shutil.ignore_patterns("__pycache__", "node_modules")
     for name in ("scripts", "requirements", "girandola", "tests"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=leave_out)
