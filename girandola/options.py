@@ -625,6 +625,20 @@ class TlsOptions(Struct, frozen=True, kw_only=True):
     ] = ""
 
 
+class UniGrpcOptions(Struct, frozen=True, kw_only=True):
+    """The one-way gRPC stream, on a port of its own (``uni_grpc.*``)."""
+
+    enabled: Annotated[bool, Meta(description="Offer it. Needs girandola[grpc].")] = False
+    address: Annotated[str, Meta(description="Address to listen on; empty: all.")] = ""
+    port: Annotated[
+        int, Meta(ge=0, le=65535, description="Port to listen on; 0: any that is free.")
+    ] = 11000
+    max_receive_message_size: Annotated[
+        int, Meta(ge=0, description="Largest connect request, in bytes; 0: 65536.")
+    ] = 0
+    tls: Annotated[TlsOptions, Meta(description="Certificates of this port.")] = TlsOptions()
+
+
 class AutocertOptions(Struct, frozen=True, kw_only=True):
     """Certificates obtained and renewed by ACME (``http_server.tls_autocert.*``)."""
 

@@ -3,6 +3,8 @@
 It decides nothing about messages. What may change while running is changed by ``reconfigure``.
 """
 
+from typing import TYPE_CHECKING
+
 from msgspec import structs
 
 from girandola import __version__
@@ -19,12 +21,15 @@ from girandola.engines.memory.presence import MemoryPresence
 from girandola.net.http import Request, Response
 from girandola.net.middleware import ConnectionLimit, OriginCheck
 from girandola.net.router import Route, Router, WebSocketRoute
-from girandola.options import TokenOptions
+from girandola.options import TokenOptions, UniGrpcOptions
 from girandola.policy.policy import ConfiguredPolicy
 from girandola.policy.rules import Rules
 from girandola.protocol.negotiation import SUBPROTOCOLS
 from girandola.transports.base import Entrance
 from girandola.transports.websocket import WebSocketDoor
+
+if TYPE_CHECKING:
+    from girandola.transports.uni_grpc import UniGrpcDoor
 
 VERSION = f"{__version__} girandola"
 """What today's clients are told (modern.md section 4.2)."""
@@ -35,7 +40,7 @@ class Application:
 
     Raises:
         ValueError: an option that only its user can check (a key, a key set's URL, a pattern of
-            origins) is wrong; the text begins with its name.
+            origins) is wrong, or asks for what is not installed; the text begins with its name.
     """
 
     def __init__(self, config: Config, clock: Clock) -> None:
@@ -70,6 +75,7 @@ class Application:
             _kept_headers(config),
         )
         self._door = WebSocketDoor(self._entrance)
+        self._uni_grpc = _uni_grpc(self.node, self._entrance.limit, config.uni_grpc)
         methods = Methods(self.node, lambda: self._policy.rules.channels)
         self._api = ApiDoor(methods, config.http_api, config.classic)
         self.router = _CurrentRoutes(self._route(config))
@@ -82,6 +88,7 @@ class Application:
         """
         config = _as_started(config, self._started)
         rules, origins, routes = self._rules(config), _origins(config), self._route(config)
+        renew = self._uni_grpc.reload() if self._uni_grpc is not None else None
         # Nothing below fails: half a configuration would be worse than the old one.
         self._policy.rules = rules
         self.node.options = config.client
@@ -92,12 +99,21 @@ class Application:
         self._entrance.kept_headers = _kept_headers(config)
         self._api.configure(config.http_api, config.classic)
         self.router.now = routes
+        if renew is not None:
+            renew()
+
+    async def start(self) -> None:
+        """Open the ports beside HTTP's. Raises ``OSError`` that names what cannot be had."""
+        if self._uni_grpc is not None:
+            await self._uni_grpc.start()
 
     async def close(self) -> None:
         """Tell every client that the server stops, and let go of what is open elsewhere."""
         self._api.close()
         self._door.cut_off_strangers()
         await self.node.shutdown()
+        if self._uni_grpc is not None:
+            await self._uni_grpc.stop()
         await self._key_sets.close()
 
     def _rules(self, config: Config) -> Rules:
@@ -175,6 +191,20 @@ def _as_started(config: Config, started: Config) -> Config:
             config.http_api, disabled=api.disabled, handler_prefix=api.handler_prefix
         ),
     )
+
+
+def _uni_grpc(node: Node, limit: ConnectionLimit, options: UniGrpcOptions) -> "UniGrpcDoor | None":
+    if not options.enabled:
+        return None
+    try:
+        from girandola.transports.uni_grpc import UniGrpcDoor
+    except ModuleNotFoundError as error:
+        if error.name != "grpc":
+            raise
+        raise ValueError(
+            "uni_grpc.enabled: needs grpcio, which is not installed: pip install girandola[grpc]"
+        ) from None
+    return UniGrpcDoor(node, limit, options)
 
 
 def _origins(config: Config) -> OriginCheck:

@@ -78,6 +78,7 @@ async def _serve(loaded: Loaded, sources: Sources) -> int:
     pid_file = _PidFile(config.pid_file)
     try:
         addresses = await server.start(config.http_server.address, config.http_server.port)
+        await application.start()
         # Not before: a second start by mistake must not take the file of the running server.
         pid_file.write()
     except OSError as error:

@@ -39,6 +39,8 @@ _TODAY = (
     ("client.insecure", ""),
     ("http_api.insecure", ""),
     ("http_api.external", ""),
+    ("uni_grpc.enabled", ""),
+    ("uni_grpc.port", ""),
     ("admin.enabled", ""),
     ("sse.enabled", ""),
     ("http_stream.enabled", ""),
@@ -80,8 +82,6 @@ _UNBUILT_TODAY = (
     "init.enabled",
     "grpc_api.enabled",
     "grpc_api.port",
-    "uni_grpc.enabled",
-    "uni_grpc.port",
 )
 
 _UNBUILT_2018 = (

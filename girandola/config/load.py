@@ -308,6 +308,7 @@ _FIXED = (
     "engine.",
     "websocket.disabled",
     "websocket.handler_prefix",
+    "uni_grpc.",
     "http_api.disabled",
     "http_api.handler_prefix",
     "sse.enabled",

@@ -22,6 +22,7 @@ from girandola.options import (
     RpcPingOptions,
     SseOptions,
     TlsOptions,
+    UniGrpcOptions,
     UniHttpStreamOptions,
     UniSseOptions,
     UniWebSocketOptions,
@@ -194,6 +195,9 @@ class Config(Struct, frozen=True, kw_only=True):
     uni_http_stream: Annotated[
         UniHttpStreamOptions, Meta(description="HTTP streaming in one direction.")
     ] = UniHttpStreamOptions()
+    uni_grpc: Annotated[
+        UniGrpcOptions, Meta(description="The one-way gRPC stream, on a port of its own.")
+    ] = UniGrpcOptions()
     classic: Annotated[
         ClassicOptions,
         Meta(description="The protocol and API of 2018. A section that only girandola has."),
