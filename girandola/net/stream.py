@@ -76,7 +76,10 @@ class Stream(TimedWriter):
 
     def buffered(self) -> int:
         """Return how many bytes were written but are not on the wire yet."""
-        return 0 if self._state == _CLOSED else self._transport.get_write_buffer_size()
+        # A peer that keeps up has nothing waiting: its transport was told to say so at once.
+        if self._queued < 0 or self._state == _CLOSED:
+            return 0
+        return self._transport.get_write_buffer_size()
 
     def close(self, last: bytes = b"") -> None:
         """Send what was written, ``last`` and the end of the body, and end."""

@@ -135,7 +135,8 @@ class WebSocketConnection(TimedWriter):
 
     def buffered(self) -> int:
         """Return how many bytes were written but are not on the wire yet."""
-        if self._state == _CLOSED:
+        # A peer that keeps up has nothing waiting: its transport was told to say so at once.
+        if self._queued < 0 or self._state == _CLOSED:
             return 0
         return self._transport.get_write_buffer_size()
 
