@@ -492,6 +492,33 @@ class EmulationOptions(Struct, frozen=True, kw_only=True):
     ] = 65536
 
 
+class SockJsOptions(Struct, frozen=True, kw_only=True):
+    """SockJS, for browsers without WebSocket and for clients of 2018 to v5 (``sockjs.*``)."""
+
+    enabled: Annotated[bool, Meta(description="Offer it.")] = False
+    handler_prefix: Annotated[
+        str, Meta(description="Path of the endpoint; its transports are below it.")
+    ] = "/connection/sockjs"
+    url: Annotated[
+        str,
+        Meta(
+            description="Where the iframe page loads the client library from; its version must be "
+            "that of the pages."
+        ),
+    ] = "https://cdn.jsdelivr.net/npm/sockjs-client@1/dist/sockjs.min.js"
+    heartbeat_delay: Annotated[
+        Duration, Meta(ge=0, description="How often a receiver gets a heartbeat; 0: never.")
+    ] = 25.0
+    max_request_body_size: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="Largest request body, in bytes (girandola). Each of the messages in it "
+            "may have websocket.message_size_limit.",
+        ),
+    ] = 262144
+
+
 class UniWebSocketOptions(Struct, frozen=True, kw_only=True):
     """The one-way WebSocket endpoint (``uni_websocket.*``)."""
 

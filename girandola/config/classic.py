@@ -95,6 +95,8 @@ def _of_today(
             value = _log_level(layer, option, name, value)
         case "history_size" | "history_lifetime":
             value = max(value, 0)  # both must be more than 0, else there is no history
+        case "sockjs_heartbeat_delay":
+            value = max(value, 0)  # everything below switched it off, too
     if option.kind == "duration":
         value = layer.fit(path, replace(option, kind="seconds"), name, value, check)
         return value if value is None else float(value)

@@ -316,6 +316,7 @@ _FIXED = (
     "http_stream.enabled",
     "http_stream.handler_prefix",
     "emulation.handler_prefix",
+    "sockjs.",
     "uni_websocket.enabled",
     "uni_websocket.handler_prefix",
     "uni_sse.enabled",

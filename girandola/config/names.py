@@ -132,6 +132,8 @@ CLASSIC = {
         _set("client_queue_max_size", "int", "client.queue_max_size"),
         _set("client_message_write_timeout", "int", "websocket.write_timeout"),
         _set("ping_interval", "int", "client.ping_interval"),
+        _set("sockjs_url", "string", "sockjs.url"),
+        _set("sockjs_heartbeat_delay", "int", "sockjs.heartbeat_delay"),
         _set("presence_ping_interval", "int", "client.presence_update_interval"),
         _set("insecure", "bool", "client.insecure", env=True),
         _set("insecure_api", "bool", "http_api.insecure", env=True),
@@ -147,8 +149,6 @@ CLASSIC = {
         _nothing("web_path", "string", ""),
         _nothing("insecure_admin", "bool", False),
         _nothing("insecure_web", "bool", False, MEANINGLESS),
-        _nothing("sockjs_url", "string", "//cdn.jsdelivr.net/sockjs/1.1/sockjs.min.js"),
-        _nothing("sockjs_heartbeat_delay", "int", 25),
         _nothing("websocket_compression", "bool", False),
         _nothing("websocket_compression_level", "int", 1),
         _nothing("websocket_compression_min_size", "int", 0),
@@ -190,6 +190,9 @@ IMPLIED = {
     "client.queue_max_size": 10485760,
     "client.presence_update_interval": 25.0,
     "websocket.write_timeout": 0.0,
+    "sockjs.enabled": True,
+    "sockjs.handler_prefix": "/connection",
+    "sockjs.url": "//cdn.jsdelivr.net/sockjs/1.1/sockjs.min.js",
 }
 """The defaults of 2018 where they differ from today's."""
 

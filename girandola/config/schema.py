@@ -20,6 +20,7 @@ from girandola.options import (
     HttpStreamOptions,
     Namespace,
     RpcPingOptions,
+    SockJsOptions,
     SseOptions,
     TlsOptions,
     UniGrpcOptions,
@@ -186,6 +187,13 @@ class Config(Struct, frozen=True, kw_only=True):
             "either of them."
         ),
     ] = EmulationOptions()
+    sockjs: Annotated[
+        SockJsOptions,
+        Meta(
+            description="SockJS. A configuration of 2018 always offers it, at /connection; the "
+            "clients of v2 to v5 servers expect it at /connection/sockjs."
+        ),
+    ] = SockJsOptions()
     uni_websocket: Annotated[
         UniWebSocketOptions, Meta(description="WebSocket in one direction.")
     ] = UniWebSocketOptions()

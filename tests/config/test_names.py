@@ -87,6 +87,9 @@ ROWS: list[tuple[str, Any, dict[str, Any]]] = [
     ("ping_interval", 30, {"client.ping_interval": 30.0, "client.pong_timeout": 8.0}),
     ("ping_interval", 6, {"client.ping_interval": 6.0, "client.pong_timeout": 2.0}),
     ("ping_interval", 0, {"client.ping_interval": 0.0}),
+    ("sockjs_url", "//a/sockjs.js", {"sockjs.url": "//a/sockjs.js", "sockjs.enabled": True}),
+    ("sockjs_heartbeat_delay", 10, {"sockjs.heartbeat_delay": 10.0}),
+    ("sockjs_heartbeat_delay", -1, {"sockjs.heartbeat_delay": 0.0}),
     ("presence_ping_interval", 10, {"client.presence_update_interval": 10.0}),
     ("insecure", True, {"client.insecure": True, "classic.allow_empty_secret": False}),
     ("insecure_api", True, {"http_api.insecure": True}),
@@ -237,6 +240,12 @@ def test_a_name_of_2018_without_effect_is_told_unless_it_says_the_default(
 
 
 # ── what 2018 implies ────────────────────────────────────────────────────────────────────────
+
+
+def test_sockjs_is_on_for_2018_and_off_for_today(tmp_path: Path) -> None:
+    old, today = loaded(tmp_path, {"secret": "s"}).config.sockjs, Config().sockjs
+    assert (old.enabled, old.handler_prefix) == (True, "/connection")
+    assert (today.enabled, today.handler_prefix) == (False, "/connection/sockjs")
 
 
 def test_the_defaults_of_2018_hold_where_they_differ(tmp_path: Path) -> None:
