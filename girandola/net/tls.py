@@ -211,13 +211,17 @@ def say_validity(identity: Identity, name: str) -> None:
 
 
 class _Connection(ssl.SSLObject):
-    """One TLS connection, which tells in the log why it did not come to be.
+    """One TLS connection, which tells log and peer why it did not come to be.
 
-    The loop drops such a connection without a word.
+    The loops drop such a connection without a word to either.
     """
+
+    _failure: ssl.SSLError | None = None
 
     def do_handshake(self) -> None:
         """See ``ssl.SSLObject.do_handshake``."""
+        if self._failure is not None:
+            raise self._failure
         try:
             super().do_handshake()
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError, ssl.SSLEOFError):
@@ -225,7 +229,12 @@ class _Connection(ssl.SSLObject):
         except ssl.SSLError as error:
             if error.reason != NO_CERTIFICATE:
                 logger.info("TLS handshake failed: %s", _reason(error))
-            raise
+            if error.reason == "HTTP_REQUEST":
+                raise  # a peer that does not speak TLS understands no alert
+            # The loops send what OpenSSL wants to say, here its alert, where it wants an answer.
+            # The peer then closes the connection, or the timeout of the handshake does.
+            self._failure = error
+            raise ssl.SSLWantReadError from None
 
 
 NO_CERTIFICATE = "CALLBACK_FAILED"
