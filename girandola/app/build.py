@@ -18,7 +18,7 @@ from girandola.core.node import Node
 from girandola.core.ports import Clock
 from girandola.engines.memory.broker import MemoryBroker
 from girandola.engines.memory.presence import MemoryPresence
-from girandola.net.http import Request, Response
+from girandola.net.http import Find, Request, Response
 from girandola.net.middleware import ConnectionLimit, OriginCheck
 from girandola.net.router import Route, Router, WebSocketRoute
 from girandola.options import TokenOptions, UniGrpcOptions
@@ -26,6 +26,7 @@ from girandola.policy.policy import ConfiguredPolicy
 from girandola.policy.rules import Rules
 from girandola.protocol.negotiation import SUBPROTOCOLS
 from girandola.transports.base import Entrance
+from girandola.transports.sockjs.routes import SockJsDoor
 from girandola.transports.websocket import WebSocketDoor
 
 if TYPE_CHECKING:
@@ -75,6 +76,10 @@ class Application:
             _kept_headers(config),
         )
         self._door = WebSocketDoor(self._entrance)
+        # Its sessions outlive requests, so it stays when the routes are made anew.
+        self._sockjs = SockJsDoor(
+            self._entrance, config.sockjs, config.websocket, prefix=config.sockjs.handler_prefix
+        )
         self._uni_grpc = _uni_grpc(self.node, self._entrance.limit, config.uni_grpc)
         methods = Methods(self.node, lambda: self._policy.rules.channels)
         self._api = ApiDoor(methods, config.http_api, config.classic)
@@ -98,6 +103,7 @@ class Application:
         )
         self._entrance.kept_headers = _kept_headers(config)
         self._api.configure(config.http_api, config.classic)
+        self._sockjs.configure(config.websocket)
         self.router.now = routes
         if renew is not None:
             renew()
@@ -111,6 +117,7 @@ class Application:
         """Tell every client that the server stops, and let go of what is open elsewhere."""
         self._api.close()
         self._door.cut_off_strangers()
+        self._sockjs.cut_off_strangers()
         await self.node.shutdown()
         if self._uni_grpc is not None:
             await self._uni_grpc.stop()
@@ -146,7 +153,9 @@ class Application:
 
     def _route(self, config: Config) -> Router:
         """Lead paths to doors."""
-        router = Router()
+        router = _Routes()
+        if self._started.sockjs.enabled:
+            router.add_door(self._started.sockjs.handler_prefix, self._sockjs.find)
         websocket = config.websocket
         if not websocket.disabled:
             router.add(
@@ -165,6 +174,27 @@ class Application:
                 router.add(prefix, route)
             router.add_prefix(prefix + "/", route)
         return router
+
+
+class _Routes(Router):
+    """A table in which a door can have a whole prefix, and find its own way below it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._doors: list[tuple[str, Find]] = []
+
+    def add_door(self, prefix: str, find: Find) -> None:
+        """Lead ``prefix`` and what is below it to ``find``, unless it is an exact path."""
+        self._doors.append((prefix.rstrip("/"), find))
+
+    def find(self, request: Request) -> Route | WebSocketRoute | Response:
+        """See ``Router.find``."""
+        path = request.path
+        if path not in self._exact:
+            for prefix, find in self._doors:
+                if path.startswith(prefix) and path[len(prefix) :][:1] in ("", "/"):
+                    return find(request)
+        return super().find(request)
 
 
 class _CurrentRoutes(Router):
