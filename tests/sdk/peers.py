@@ -11,7 +11,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import centrifuge
 
@@ -68,7 +68,7 @@ class Peer:
     """The clients of one library, by the names that a scenario gives them."""
 
     modern = True
-    """Whether the library is of today; the others are of 2018."""
+    """Whether the library speaks today's protocol; the others speak older ones."""
     newest_first = False
     """The order in which the library hands out history."""
 
@@ -86,8 +86,8 @@ class Peer:
         ``user`` is the id; ``info`` what others may know of the connection; ``lifetime`` (s) how
         long its tokens are good for (a server decides that for those of 2018); ``age`` (s) how old
         the first one is; ``key`` what tokens are signed with; ``claims`` what else a modern token
-        says; ``subscription_lifetime`` (s), ``denied`` (channels) and ``forged`` (any value) what
-        subscription tokens the backend gives.
+        says; ``subscription_lifetime`` (s), ``denied`` (channels), ``forged`` (any value) and, with
+        ``V1Js``, ``connection`` (id) what subscription tokens the backend gives.
         """
         self._users[client] = user
         await self._open(client, url)
@@ -162,13 +162,18 @@ class Peer:
             claims["exp"] = int(time.time()) - age + user["lifetime"]
         return jwt(claims, **({"key": user["key"]} if "key" in user else {}))
 
-    def _subscription_token(self, client: str, channel: str) -> str | None:
-        """Play the backend: a token for the channel, or None for a user who may not."""
+    def _subscription_token(self, client: str, channel: str, *, connection: str = "") -> str | None:
+        """Play the backend: a token for the channel, or None for a user who may not.
+
+        Where a ``connection`` is given, the token is good for no other one.
+        """
         self.journal.write({"event": "asked_subscription", "client": client, "channel": channel})
         user = self._users[client]
         if channel in user.get("denied", ()):
             return None
-        claims = {"sub": user["user"], "channel": channel}
+        claims: dict[str, Any] = {"sub": user["user"], "channel": channel}
+        if connection:
+            claims["client"] = connection
         if "subscription_lifetime" in user:
             claims["exp"] = int(time.time()) + user["subscription_lifetime"]
         return jwt(claims, "a guess") if "forged" in user else jwt(claims)
@@ -343,6 +348,55 @@ class ClassicJs(NodePeer):
         return {"sign": classic_sign(question["id"], channel, **keys), "info": ""}
 
 
+class V1Js(NodePeer):
+    """npm centrifuge 2.8.5, a library for the v2 and v3 servers."""
+
+    script = "v1.mjs"
+    modern = False
+    query = ""
+    options: ClassVar[dict[str, Any]] = {}
+
+    async def _open(self, client: str, url: str) -> None:
+        await self.call(
+            "open",
+            client,
+            url=url + self.query,
+            options=self.options,
+            token=self._token(client, first=True),
+            delay=int(RECONNECT_DELAY * 1000),
+        )
+
+    async def subscribe(self, client: str, channel: str, **options: Any) -> None:
+        assert not options, "a client of this generation has no subscription options"
+        await self.call("subscribe", client, channel=channel)
+
+    def answer(self, what: str, question: dict[str, Any]) -> Any:
+        client = question["client"]
+        if what == "token":
+            return self._fresh_token(client)
+        # The backends of then made tokens for one connection only.
+        connection = self._users[client].get("connection", question["id"])
+        tokens = {
+            name: self._subscription_token(client, name, connection=connection)
+            for name in question["channels"]
+        }
+        return [{"channel": name, "token": token} for name, token in tokens.items() if token]
+
+
+class V1JsProtobuf(V1Js):
+    """The same in Protobuf, which the address asks for."""
+
+    arguments = ("protobuf",)
+    query = "?format=protobuf"
+
+
+class V1JsProtobufByOption(V1Js):
+    """The same in Protobuf, which only the subprotocol asks for."""
+
+    arguments = ("protobuf",)
+    options: ClassVar = {"protocol": "protobuf"}
+
+
 class PythonPeer(Peer):
     """PyPI centrifuge-python, in this process."""
 
@@ -437,6 +491,13 @@ PEERS: dict[str, Callable[[], Peer]] = {
     "centrifuge-python-0.7": PythonPeer,
     "centrifuge-python-0.7-protobuf": PythonProtobufPeer,
 }
+
+V1_PEERS: dict[str, Callable[[], Peer]] = {
+    "centrifuge-js-2.8": V1Js,
+    "centrifuge-js-2.8-protobuf": V1JsProtobuf,
+    "centrifuge-js-2.8-protobuf-by-option": V1JsProtobufByOption,
+}
+"""Of the v2 and v3 servers, whose words for errors are others: see ``test_v1.py``."""
 
 
 # ── centrifuge-python's words into the journal's ─────────────────────────────────────────────
