@@ -423,6 +423,36 @@ class WebSocketOptions(Struct, frozen=True, kw_only=True):
     write_timeout: Annotated[
         Duration, Meta(ge=0, description="How long a write may take; 0: no limit.")
     ] = 1.0
+    compression: Annotated[
+        bool,
+        Meta(description="Compress messages for clients that offer permessage-deflate."),
+    ] = False
+    compression_min_size: Annotated[
+        int, Meta(ge=0, description="Longest message, in bytes, that is not worth compressing.")
+    ] = 0
+    compression_level: Annotated[
+        int,
+        Meta(
+            ge=-2,
+            le=9,
+            description="From 1, fast, to 9, small; 0: none, -1: as zlib likes, -2: Huffman only.",
+        ),
+    ] = 1
+    decompressed_message_size_limit: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Largest message of a client that compresses, in bytes; "
+            "0: ten times message_size_limit.",
+        ),
+    ] = 0
+
+    @property
+    def inflated_size_limit(self) -> int:
+        """The largest message that a compressed one may become; 0 where none is taken."""
+        if not self.compression:
+            return 0
+        return self.decompressed_message_size_limit or 10 * self.message_size_limit
 
 
 class HttpResponseOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

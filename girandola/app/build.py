@@ -18,6 +18,7 @@ from girandola.core.node import Node
 from girandola.core.ports import Clock
 from girandola.engines.memory.broker import MemoryBroker
 from girandola.engines.memory.presence import MemoryPresence
+from girandola.net.deflate import inflater
 from girandola.net.http import Find, Request, Response
 from girandola.net.middleware import ConnectionLimit, OriginCheck
 from girandola.net.router import Route, Router, WebSocketRoute
@@ -75,7 +76,7 @@ class Application:
             ),
             _kept_headers(config),
         )
-        self._door = WebSocketDoor(self._entrance)
+        self._door = WebSocketDoor(self._entrance, config.websocket)
         # Its sessions outlive requests, so it stays when the routes are made anew.
         self._sockjs = SockJsDoor(
             self._entrance, config.sockjs, config.websocket, prefix=config.sockjs.handler_prefix
@@ -102,6 +103,7 @@ class Application:
             config.client.connection_limit, config.client.connection_rate_limit
         )
         self._entrance.kept_headers = _kept_headers(config)
+        self._door.configure(config.websocket)
         self._api.configure(config.http_api, config.classic)
         self._sockjs.configure(config.websocket)
         self.router.now = routes
@@ -157,6 +159,7 @@ class Application:
         if self._started.sockjs.enabled:
             router.add_door(self._started.sockjs.handler_prefix, self._sockjs.find)
         websocket = config.websocket
+        inflated = websocket.inflated_size_limit
         if not websocket.disabled:
             router.add(
                 websocket.handler_prefix,
@@ -165,6 +168,7 @@ class Application:
                     max_message_size=websocket.message_size_limit,
                     write_timeout=websocket.write_timeout,
                     subprotocols=SUBPROTOCOLS,
+                    inflate=inflater(inflated) if inflated else None,
                 ),
             )
         if not config.http_api.disabled:

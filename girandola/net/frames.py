@@ -1,11 +1,12 @@
 """WebSocket frames and messages, RFC 6455 section 5, without any I/O.
 
 ``frame`` writes them, ``FrameParser`` reads them. It knows neither connections nor what messages
-mean. No extensions.
+mean. Of extensions it knows the bit that marks a compressed message, not how that is compressed.
 """
 
 import enum
 import struct
+from collections.abc import Callable
 
 try:
     from websockets.speedups import apply_mask
@@ -29,6 +30,9 @@ class Opcode(enum.IntEnum):
 # As plain integers: looking a member up in an enumeration takes longer than parsing a frame.
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = map(int, Opcode)
 
+COMPRESSED = 0x40
+"""Added to the opcode of a message's first frame: RSV1 (RFC 7692 section 6)."""
+
 NORMAL_CLOSURE = 1000
 PROTOCOL_ERROR = 1002
 NO_STATUS = 1005
@@ -42,7 +46,8 @@ MAX_CLOSE_REASON = MAX_CONTROL_PAYLOAD - 2
 
 # Ready-made heads of final frames: a short text frame is one look-up and one concatenation.
 _SHORT_HEADS = {
-    int(opcode): tuple(bytes((0x80 | opcode, length)) for length in range(126)) for opcode in Opcode
+    opcode: tuple(bytes((0x80 | opcode, length)) for length in range(126))
+    for opcode in (*map(int, Opcode), TEXT | COMPRESSED, BINARY | COMPRESSED)
 }
 _MEDIUM_HEAD = struct.Struct("!BBH")
 _LONG_HEAD = struct.Struct("!BBQ")
@@ -117,12 +122,19 @@ Event = tuple[int, bytes]
 """An ``Opcode`` and a payload: a whole message (TEXT, BINARY), or a PING, PONG or CLOSE."""
 
 
+Inflate = Callable[[bytes], bytes]
+"""Makes a message of a compressed one, or raises ``ProtocolError``."""
+
+
 class FrameParser:
     """Makes messages of a client's bytes, however they are cut.
 
+    ``inflate`` is there where permessage-deflate was agreed on; compressed messages are broken
+    frames otherwise.
+
     Feed bytes, then ask for events until there is none. At most one message of
-    ``max_message_size`` bytes and what was fed last is ever kept. After a ``ProtocolError`` or a
-    CLOSE event the stream has no more meaning: do not ask again.
+    ``max_message_size`` bytes, compressed or not, and what was fed last is ever kept. After a
+    ``ProtocolError`` or a CLOSE event the stream has no more meaning: do not ask again.
     """
 
     __slots__ = (
@@ -130,23 +142,25 @@ class FrameParser:
         "_frame",
         "_frame_left",
         "_head",
+        "_inflate",
         "_max_message_size",
         "_message",
-        "_message_opcode",
+        "_message_first",
         "_position",
     )
 
-    def __init__(self, max_message_size: int) -> None:
+    def __init__(self, max_message_size: int, inflate: Inflate | None = None) -> None:
         self._max_message_size = max_message_size
+        self._inflate = inflate
         self._data = b""  # fed and, from _position on, not looked at yet
         self._position = 0
         # A frame whose head is known and whose payload is still coming.
         self._frame: bytearray | None = None
         self._frame_left = 0
-        self._head: tuple[int, bool, bytes] = (0, True, b"")
+        self._head: tuple[int, bytes] = (0, b"")  # its first byte and its mask
         # A message of which some, but not all, fragments are here.
         self._message: bytearray | None = None
-        self._message_opcode = 0
+        self._message_first = 0  # the first byte of its first frame
 
     def feed(self, data: bytes) -> None:
         """Take bytes from the peer."""
@@ -189,12 +203,13 @@ class FrameParser:
             payload = self._take_payload()
             if payload is None:
                 return None
-            opcode, fin, _ = self._head
+            first, _ = self._head
+            opcode = first & 0x0F
             if opcode >= CLOSE:
                 if opcode == CLOSE:
                     parse_close(payload)
                 return opcode, payload
-            event = self._add_fragment(opcode, fin, payload)
+            event = self._add_fragment(first, payload)
             if event is not None:
                 return event
         return None
@@ -222,7 +237,7 @@ class FrameParser:
         if available < size + 4:
             return False
         mask = data[position + size : position + size + 4]
-        self._head = (first & 0x0F, first >= 0x80, mask)
+        self._head = (first, mask)
         self._frame, self._frame_left = bytearray(), length
         self._position = position + size + 4
         return True
@@ -230,7 +245,7 @@ class FrameParser:
     def _check_head(self, first: int, second: int) -> None:
         """Raise what the first two bytes of a frame tell already (RFC 6455 section 5.2)."""
         opcode = first & 0x0F
-        if first & 0x70:
+        if first & 0x70 and not self._is_compressed(first):
             raise ProtocolError(PROTOCOL_ERROR, "reserved bits are set")
         if second < 0x80:
             raise ProtocolError(PROTOCOL_ERROR, "frame is not masked")
@@ -247,6 +262,14 @@ class FrameParser:
             raise ProtocolError(PROTOCOL_ERROR, "continuation without a beginning")
         elif opcode != CONTINUATION and self._message is not None:
             raise ProtocolError(PROTOCOL_ERROR, "new message before the end of the last one")
+
+    def _is_compressed(self, first: int) -> bool:
+        """Tell whether the only reserved bit is RSV1, agreed on and on a message's first frame."""
+        return (
+            first & 0x70 == COMPRESSED
+            and self._inflate is not None
+            and first & 0x0F in {TEXT, BINARY}
+        )
 
     def _check_size(self, opcode: int, length: int) -> None:
         if opcode >= CLOSE:
@@ -269,19 +292,23 @@ class FrameParser:
             return None
         masked = bytes(self._frame) + piece if self._frame else piece
         self._frame = None
-        return apply_mask(masked, self._head[2])
+        return apply_mask(masked, self._head[1])
 
-    def _add_fragment(self, opcode: int, fin: bool, payload: bytes) -> Event | None:
+    def _add_fragment(self, first: int, payload: bytes) -> Event | None:
+        fin = first >= 0x80
         if self._message is None:
             if not fin:
-                self._message, self._message_opcode = bytearray(payload), opcode
+                self._message, self._message_first = bytearray(payload), first
                 return None
         else:
             self._message += payload
             if not fin:
                 return None
-            opcode, payload = self._message_opcode, bytes(self._message)
+            first, payload = self._message_first, bytes(self._message)
             self._message = None
+        if first & COMPRESSED and self._inflate is not None:
+            payload = self._inflate(payload)
+        opcode = first & 0x0F
         return opcode, _checked_utf8(payload) if opcode == TEXT else payload
 
 

@@ -63,9 +63,11 @@ def select_subprotocol(offered: str, supported: Sequence[str]) -> str:
     return next((name for name in names if name in supported), "")
 
 
-def handshake_response(key: str, subprotocol: str) -> bytes:
+def handshake_response(key: str, subprotocol: str, extensions: str = "") -> bytes:
     """Return the 101 that opens the WebSocket, head and all."""
     protocol = f"Sec-WebSocket-Protocol: {subprotocol}\r\n" if subprotocol else ""
+    if extensions:
+        protocol += f"Sec-WebSocket-Extensions: {extensions}\r\n"
     return (
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         f"Sec-WebSocket-Accept: {accept_key(key)}\r\n{protocol}\r\n"

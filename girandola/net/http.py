@@ -15,6 +15,7 @@ from email.utils import formatdate
 from typing import cast
 
 from girandola.core.ports import Clock
+from girandola.net import deflate
 from girandola.net.handshake import handshake_refusal, handshake_response, select_subprotocol
 from girandola.net.messages import (
     DEFAULT_MAX_BODY,
@@ -79,7 +80,9 @@ class Connections:
         """Return the protocol of a new connection."""
         return HttpConnection(self)
 
-    def open_websocket(self, listener: Listener, route: WebSocketRoute) -> WebSocketConnection:
+    def open_websocket(
+        self, listener: Listener, route: WebSocketRoute, *, deflated: bool = False
+    ) -> WebSocketConnection:
         """Return the protocol that takes over after a handshake."""
         connection = WebSocketConnection(
             listener,
@@ -88,6 +91,7 @@ class Connections:
             write_timeout=route.write_timeout,
             close_timeout=self.limits.websocket_close_timeout,
             forget=self.remove_websocket,
+            inflate=route.inflate if deflated else None,
         )
         self.websockets.add(connection)
         return connection
@@ -457,6 +461,11 @@ class HttpConnection(asyncio.Protocol):
             return
         offered = headers.get("sec-websocket-protocol", "")
         request.subprotocol = select_subprotocol(offered, route.subprotocols)
+        extensions = ""
+        if route.inflate is not None:
+            agreed = deflate.agree(headers.get("sec-websocket-extensions", ""))
+            if agreed is not None:
+                extensions, request.deflate_window = agreed
         try:
             answer = route.accept(request)
         except Exception:
@@ -465,18 +474,20 @@ class HttpConnection(asyncio.Protocol):
         if isinstance(answer, Response):
             self._respond(answer, close=True)
         else:
-            self._become_websocket(answer, route, request)
+            self._become_websocket(answer, route, request, extensions)
 
     def _become_websocket(
-        self, listener: Listener, route: WebSocketRoute, request: Request
+        self, listener: Listener, route: WebSocketRoute, request: Request, extensions: str
     ) -> None:
         """Accept the handshake; what came behind the head is the WebSocket's first input."""
         key = request.headers["sec-websocket-key"]
-        self._transport.write(handshake_response(key, request.subprotocol))
+        self._transport.write(handshake_response(key, request.subprotocol, extensions))
         if logger.isEnabledFor(logging.DEBUG):
             self._log_access(request, 101)
         rest = self._parser.rest()
-        connection = self._shared.open_websocket(listener, route)
+        connection = self._shared.open_websocket(
+            listener, route, deflated=bool(request.deflate_window)
+        )
         self._hand_over(connection)
         if rest:
             connection.data_received(rest)

@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, unquote
 
 from msgspec import Struct
 
+from girandola.net.frames import Inflate
 from girandola.net.stream import StreamListener
 from girandola.net.websocket import DEFAULT_CLOSE_TIMEOUT, Listener
 
@@ -20,11 +21,13 @@ class Request:
 
     ``path`` is percent-decoded, ``raw_path`` is not; neither has the query. ``headers`` has names
     in lower case, and repeated values joined by ``", "``. ``peer`` is like ``127.0.0.1:5555``.
-    ``subprotocol`` is what a WebSocket handshake agreed on, ``""`` for none.
+    ``subprotocol`` is what a WebSocket handshake agreed on, ``""`` for none. ``deflate_window``
+    is one of ``deflate.WINDOWS`` where it agreed on permessage-deflate, 0 where it did not.
     """
 
     __slots__ = (
         "body",
+        "deflate_window",
         "headers",
         "http_version",
         "method",
@@ -55,6 +58,7 @@ class Request:
         self.peer = peer
         self.http_version = http_version
         self.subprotocol = ""
+        self.deflate_window = 0
 
     def query_params(self) -> dict[str, list[str]]:
         """Return the query's values by name, decoded; empty values count."""
@@ -184,14 +188,17 @@ class Route(Struct, frozen=True):
 class WebSocketRoute(Struct, frozen=True):
     """Who listens behind a WebSocket, decided per request.
 
-    ``accept`` is called for proper handshakes only, with ``Request.subprotocol`` chosen; a
-    ``Response`` refuses. A ``Listener`` it returns gets ``on_open`` and ``on_close`` for sure.
+    ``accept`` is called for proper handshakes only, with ``Request.subprotocol`` and
+    ``deflate_window`` chosen; a ``Response`` refuses. ``inflate`` is for what clients compress:
+    without it permessage-deflate is not agreed on. A ``Listener`` that ``accept`` returns gets
+    ``on_open`` and ``on_close`` for sure.
     """
 
     accept: Callable[[Request], Listener | Response]
     max_message_size: int = 65536
     write_timeout: float = 1.0
     subprotocols: tuple[str, ...] = ()
+    inflate: Inflate | None = None
 
 
 Find = Callable[[Request], Route | WebSocketRoute | Response]

@@ -20,6 +20,7 @@ from girandola.net.frames import (
     PONG,
     TEXT,
     FrameParser,
+    Inflate,
     Opcode,
     ProtocolError,
     close_payload,
@@ -111,17 +112,19 @@ class WebSocketConnection(TimedWriter):
         write_timeout: float = 0.0,
         close_timeout: float = DEFAULT_CLOSE_TIMEOUT,
         forget: Callable[["WebSocketConnection"], object] | None = None,
+        inflate: Inflate | None = None,
     ) -> None:
         """Prepare; the connection begins with ``connection_made``.
 
         Times are in seconds; ``write_timeout`` 0 waits for ever. ``forget`` is called at the
-        end, before ``Listener.on_close``.
+        end, before ``Listener.on_close``. ``inflate`` is there where permessage-deflate was agreed
+        on.
         """
         super().__init__(clock, write_timeout)
         self._listener = listener
         self._close_timeout = close_timeout
         self._forget = forget
-        self._parser = FrameParser(max_message_size)
+        self._parser = FrameParser(max_message_size, inflate)
         self._code, self._reason = ABNORMAL_CLOSURE, ""
         self._reading_paused = False
         # What is still owed to a peer that takes too little.

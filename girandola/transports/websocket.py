@@ -5,10 +5,14 @@ The door joins encoded messages into
 frames and knows nothing of what they say.
 """
 
+from collections.abc import Mapping
+
 from girandola.core.session import Session
 from girandola.errors import Disconnect
+from girandola.net.deflate import WINDOWS, Deflater
 from girandola.net.http import Request, Response
 from girandola.net.websocket import Opcode, WebSocketConnection, frame
+from girandola.options import WebSocketOptions
 from girandola.protocol.codec import Codec
 from girandola.protocol.frame_pings import WITH_FRAME_PINGS
 from girandola.protocol.negotiation import PROTOCOLS, negotiate, recognise, recognise_binary
@@ -17,24 +21,34 @@ from girandola.protocol.v2_protobuf import V2_PROTOBUF
 from girandola.transports.base import Entrance, Framing, PushTransport
 
 
-def frames_of(codec: Codec) -> Framing:
+def frames_of(codec: Codec, deflater: Deflater | None = None) -> Framing:
     """Return how messages of ``codec`` become WebSocket frames: as few as it allows."""
     opcode = int(Opcode.BINARY if codec.binary else Opcode.TEXT)
+    make = frame if deflater is None else deflater.frame
 
     def encode(messages: list[bytes]) -> bytes:
-        frames = [frame(opcode, payload) for payload in codec.join(messages)]
+        frames = [make(opcode, payload) for payload in codec.join(messages)]
         return frames[0] if len(frames) == 1 else b"".join(frames)
 
     return Framing(encode)
 
 
-_FRAMINGS = {codec: frames_of(codec) for codec in (*PROTOCOLS, *WITH_FRAME_PINGS.values())}
+Framings = Mapping[Codec, Framing]
+"""How the messages of every codec go out, for all connections that agreed on the same."""
+
+
+def _framings(deflater: Deflater | None = None) -> Framings:
+    codecs = (*PROTOCOLS, *WITH_FRAME_PINGS.values())
+    return {codec: frames_of(codec, deflater) for codec in codecs}
+
+
+_PLAIN = _framings()
 
 
 class WebSocketTransport(PushTransport[WebSocketConnection]):
     """A session's way out over one WebSocket, and the connection's way in to its session."""
 
-    __slots__ = ("_binary", "_frame_pings", "_open", "_recognised")
+    __slots__ = ("_binary", "_frame_pings", "_framings", "_open", "_recognised")
 
     name = "websocket"
 
@@ -46,9 +60,11 @@ class WebSocketTransport(PushTransport[WebSocketConnection]):
         *,
         codec: Codec | None,
         frame_pings: bool,
+        framings: Framings,
     ) -> None:
         """Prepare; ``codec`` is what the request asked for, ``None`` where it did not say."""
-        super().__init__(entrance, headers, _FRAMINGS[codec or V2_JSON])
+        super().__init__(entrance, headers, framings[codec or V2_JSON])
+        self._framings = framings
         self._binary = codec is not None
         self._frame_pings = frame_pings
         self._open = open_transports
@@ -87,7 +103,7 @@ class WebSocketTransport(PushTransport[WebSocketConnection]):
         if self._frame_pings:
             codec = WITH_FRAME_PINGS.get(codec, codec)
         session.codec = codec
-        self._framing = _FRAMINGS[codec]
+        self._framing = self._framings[codec]
 
     # ── for the door ─────────────────────────────────────────────────────────────────────────
 
@@ -123,9 +139,19 @@ class WebSocketTransport(PushTransport[WebSocketConnection]):
 class WebSocketDoor:
     """Decides who may open a two-way WebSocket."""
 
-    def __init__(self, entrance: Entrance) -> None:
+    def __init__(self, entrance: Entrance, options: WebSocketOptions) -> None:
         self._entrance = entrance
         self._open: set[WebSocketTransport] = set()
+        self.configure(options)
+
+    def configure(self, options: WebSocketOptions) -> None:
+        """Go by other options from the next connection on."""
+        self._deflated = {
+            window: _framings(
+                Deflater(window, options.compression_level, options.compression_min_size)
+            )
+            for window in WINDOWS
+        }
 
     def accept(self, request: Request) -> WebSocketTransport | Response:
         """Return who listens behind the handshake, or a refusal (modern.md section 3.1)."""
@@ -139,6 +165,7 @@ class WebSocketDoor:
             self._open,
             codec=negotiate(query, request.subprotocol),
             frame_pings=query.get("cf_ws_frame_ping_pong") == ["true"],
+            framings=self._deflated.get(request.deflate_window, _PLAIN),
         )
 
     def cut_off_strangers(self) -> None:

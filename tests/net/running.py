@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from msgspec import structs
 from websockets.asyncio.client import connect
 
 from girandola.app.clock import LoopClock
+from girandola.net.deflate import inflater
 from girandola.net.http import Request, Response, Route
 from girandola.net.router import Router, WebSocketRoute
 from girandola.net.server import Server
@@ -64,6 +66,7 @@ class Running:
             lambda request: Echo(self), max_message_size=1_000_000, write_timeout=0.05
         )
         router.add("/ws", route)
+        router.add("/deflate", structs.replace(route, inflate=inflater(1_000_000)))
         router.add("/echo", Route(lambda request: Response(200, request.body), max_body=1_000_000))
         router.add("/slow", Route(self.slow))
         self.server = Server(router, clock=LoopClock())
@@ -74,8 +77,8 @@ class Running:
         await self.finish.wait()
         return Response(200, b"done")
 
-    def websocket(self, **options: Any) -> connect:
-        return connect(f"ws://127.0.0.1:{self.port}/ws", proxy=None, **options)
+    def websocket(self, path: str = "/ws", **options: Any) -> connect:
+        return connect(f"ws://127.0.0.1:{self.port}{path}", proxy=None, **options)
 
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.port}{path}"

@@ -15,6 +15,7 @@ import pytest
 import uvloop
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 
 from girandola.app.build import Application
 from girandola.app.clock import LoopClock
@@ -24,6 +25,7 @@ from girandola.core.grants import PublishOptions, publish_options
 from girandola.core.node import Target
 from girandola.engines.memory.broker import MemoryBroker
 from girandola.model import Publication
+from girandola.net import deflate
 from girandola.net.http import Request, Response
 from girandola.net.router import WebSocketRoute
 from girandola.net.server import Server
@@ -191,6 +193,7 @@ class Running:
         self.node = self.app.node
         self.server = Server(self.app.router, clock=clock)
         self.sockets: list[ClientConnection] = []
+        self.compression: str | None = None
         self._stopped = False
 
     async def start(self) -> None:
@@ -200,8 +203,8 @@ class Running:
         return f"ws://127.0.0.1:{self.port}/connection/websocket{query}"
 
     async def connect(self, query: str = "", **how: Any) -> ClientConnection:
-        """Connect without compression and without keepalive pings of the client's own."""
-        settings = {"compression": None, "ping_interval": None, "proxy": None, **how}
+        """Connect without keepalive pings of the client's own, and compressing where it is said."""
+        settings = {"compression": self.compression, "ping_interval": None, "proxy": None, **how}
         opened = await connect(self.url(query), **settings)
         self.sockets.append(opened)
         return opened
@@ -271,6 +274,8 @@ def merged(changes: Config) -> Config:
     return {name: BOTH_GENERATIONS.get(name, {}) | changes.get(name, {}) for name in sections}
 
 
+COMPRESSION = {"compression": True}
+
 Play = Callable[..., None]
 
 
@@ -318,6 +323,23 @@ class TestEveryTransport(TransportContract):
     ) -> Run:
         def run(scenario: Scenario) -> None:
             play(scenario, loop, DIALECTS[request.param]())
+
+        return run
+
+
+class TestCompressing(TransportContract):
+    """The same suite over connections that compress everything."""
+
+    @pytest.fixture(params=DIALECTS)
+    def run(self, request: pytest.FixtureRequest, play: Play) -> Run:
+        def run(scenario: Scenario) -> None:
+            async def compressing(running: Running) -> None:
+                running.compression = "deflate"
+                await scenario(running)
+                assert all(socket.protocol.extensions for socket in running.sockets)
+
+            dialect = DIALECTS[request.param]()
+            play(compressing, dialect=dialect, websocket=COMPRESSION | {"write_timeout": "0s"})
 
         return run
 
@@ -550,8 +572,10 @@ class Wire:
         self.node = self.app.node
         self.node.random = lambda: 1.0  # a first ping comes after a whole interval, too
 
-    def open(self, query: str = "") -> "Plug":
+    def open(self, query: str = "", window: int = 0) -> "Plug":
+        """Open a connection; ``window`` is what a handshake for compression agreed on."""
         request = Request("GET", "/connection/websocket", query=query, peer="192.0.2.1:5000")
+        request.deflate_window = window
         route = self.app.router.find(request)
         assert isinstance(route, WebSocketRoute)
         listener = route.accept(request)
@@ -561,12 +585,13 @@ class Wire:
             clock=self.clock,
             max_message_size=route.max_message_size,
             write_timeout=route.write_timeout,
+            inflate=route.inflate if window else None,
         )
         return Plug(self.clock, connection)
 
-    def subscriber(self, dialect: Any, query: str = "") -> "Plug":
+    def subscriber(self, dialect: Any, query: str = "", window: int = 0) -> "Plug":
         """Open a connection that listens to ``a``."""
-        plug = self.open(query)
+        plug = self.open(query, window)
         plug.send(dialect.connect())
         plug.send(dialect.subscribe("a"))
         plug.transport.writes = 0
@@ -797,3 +822,172 @@ def test_a_peer_that_runs_ahead_of_the_engine_is_not_read_from(
     answers = plug.received()
     assert answers.index(b'"id":2,"subscribe"') < answers.index(b'"id":3,"subscribe"')
     assert plug.transport.reading
+
+
+# ── compression ──────────────────────────────────────────────────────────────────────────────
+
+LONG = f'"{"very " * 50}long"'
+
+
+def test_compression_is_for_those_who_ask_and_all_get_the_same(play: Play) -> None:
+    """Clients with and without it in one channel, and one with a small window."""
+
+    async def scenario(running: Running) -> None:
+        small = ClientPerMessageDeflateFactory(server_max_window_bits=9)
+        sockets = [
+            await running.connect(),
+            await running.connect(compression="deflate"),
+            await running.connect(extensions=[small]),
+        ]
+        lines = [(WebSocketLine(socket), Today()) for socket in sockets]
+        for line, dialect in lines:
+            await line.send(dialect.connect())
+            await line.send(dialect.subscribe("a"))
+            assert dialect.read(await line.receive()).kind == "connected"
+            assert dialect.read(await line.receive()).kind == "subscribed"
+        await running.publish("a", LONG, "1")
+        for line, dialect in lines:
+            said = [dialect.read(await line.receive()) for _ in range(2)]
+            assert [each.data for each in said] == [json.loads(LONG), 1]
+        assert [len(socket.protocol.extensions) for socket in sockets] == [0, 1, 1]
+
+    play(scenario, websocket=COMPRESSION)
+
+
+@pytest.mark.parametrize(
+    ("offered", "answered"),
+    [
+        (
+            "permessage-deflate; client_max_window_bits",
+            "permessage-deflate; server_no_context_takeover; client_no_context_takeover",
+        ),
+        ("permessage-deflate; server_max_window_bits=8", None),
+        ("", None),
+    ],
+)
+@pytest.mark.parametrize("compression", [True, False])
+def test_compression_is_agreed_on_where_it_is_configured(
+    play: Play, offered: str, answered: str | None, compression: bool
+) -> None:
+    """In the words of 2018 (classic.md section 4.1); not by default."""
+
+    async def scenario(running: Running) -> None:
+        url = running.url().replace("ws:", "http:")
+        headers = HANDSHAKE | {"Sec-WebSocket-Extensions": offered}
+        async with aiohttp.ClientSession() as session, session.get(url, headers=headers) as answer:
+            assert answer.status == 101
+            expected = answered if compression else None
+            assert answer.headers.get("Sec-WebSocket-Extensions") == expected
+            answer.close()
+
+    play(scenario, websocket=COMPRESSION if compression else {})
+
+
+@pytest.fixture
+def compressions(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """Remember what was compressed."""
+    compressed: list[bytes] = []
+    really = deflate.deflate
+
+    def remembering(payload: bytes, **how: int) -> bytes:
+        compressed.append(payload)
+        return really(payload, **how)
+
+    monkeypatch.setattr(deflate, "deflate", remembering)
+    return compressed
+
+
+def inflated(data: bytes) -> bytes:
+    """Read the only frame in ``data``, a short compressed text frame."""
+    assert data[0] == 0xC1
+    assert data[1] == len(data) - 2
+    return deflate.inflate(data[2:], 10_000)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_broadcast_is_compressed_once_for_all_who_agreed_on_the_same(
+    tmp_path: Path, compressions: list[bytes], dialect: str
+) -> None:
+    """A hundred with the large window, a few with the small one, and a few without."""
+    wire = Wire(tmp_path, websocket=COMPRESSION, client={"connection_limit": 0})
+    large, small, plain = (
+        [wire.subscriber(DIALECTS[dialect](), window=window) for _ in range(count)]
+        for window, count in ((12, 100), (9, 5), (0, 5))
+    )
+    compressions.clear()
+    wire.publish(LONG)
+    (expected,) = {plug.received() for plug in plain}
+    message = expected[4:]
+    for plugs in (large, small):
+        (same,) = {plug.received() for plug in plugs}
+        assert inflated(same) == message
+    assert compressions == [message, message]
+
+
+def test_nothing_is_compressed_for_those_who_did_not_agree(
+    tmp_path: Path, compressions: list[bytes]
+) -> None:
+    wire = Wire(tmp_path, websocket=COMPRESSION)
+    plug = wire.subscriber(Today())
+    wire.publish(LONG)
+    assert json.dumps(json.loads(LONG)).encode() in plug.received()
+    assert compressions == []
+
+
+def test_short_messages_go_as_they_are(tmp_path: Path, compressions: list[bytes]) -> None:
+    """As short as the options say."""
+    wire = Wire(tmp_path, websocket=COMPRESSION | {"compression_min_size": 200})
+    plug = wire.subscriber(Today(), window=12)
+    plug.received()
+    compressions.clear()
+    wire.publish('"short"')
+    assert plug.received() == text('{"push":{"channel":"a","pub":{"data":"short"}}}')
+    wire.publish(LONG)
+    assert json.loads(LONG).encode() in inflated(plug.received())
+    assert len(compressions) == 1
+
+
+def test_compression_changes_for_connections_that_come_later(
+    tmp_path: Path, compressions: list[bytes]
+) -> None:
+    wire = Wire(tmp_path, websocket=COMPRESSION | {"compression_level": 0})
+    before = wire.subscriber(Today(), window=12)
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps(merged({"websocket": COMPRESSION})))
+    wire.app.reconfigure(load(str(file)).config)
+    after = wire.subscriber(Today(), window=12)
+    wire.publish(LONG)
+    assert json.loads(LONG).encode() in before.received()
+    assert json.loads(LONG).encode() in inflated(after.received())
+
+
+@pytest.mark.parametrize(
+    ("options", "limit"),
+    [
+        ({"message_size_limit": 200}, 2000),
+        ({"message_size_limit": 200, "decompressed_message_size_limit": 300}, 300),
+        ({"decompressed_message_size_limit": 300}, 300),
+    ],
+)
+def test_a_message_that_inflates_beyond_the_limit_ends_the_connection(
+    tmp_path: Path, options: dict[str, Any], limit: int
+) -> None:
+    """Ten times ``message_size_limit`` unless said otherwise."""
+    wire = Wire(tmp_path, websocket=COMPRESSION | options)
+
+    def send(size: int) -> bytes:
+        plug = wire.open(window=12)
+        command = Today().connect().encode()
+        payload = deflate.deflate(command + b" " * (size - len(command)), level=9, window_bits=12)
+        plug.transport.receive(client_frame(Opcode.TEXT, payload, reserved=4))
+        return plug.received()
+
+    assert send(limit)[0] == 0xC1
+    reason = f"message inflates to more than {limit} bytes"
+    assert send(limit + 1) == close(1009, reason)
+
+
+def test_compressed_messages_are_broken_frames_without_an_agreement(tmp_path: Path) -> None:
+    plug = Wire(tmp_path, websocket=COMPRESSION).open()
+    plug.transport.receive(client_frame(Opcode.TEXT, b"\x00", reserved=4))
+    assert plug.received() == close(1002, "reserved bits are set")
