@@ -1,8 +1,14 @@
-// npm centrifuge 1.5.0: the protocol of 2018 over a raw WebSocket.
+// npm centrifuge 1.5.0: the protocol of 2018 over a raw WebSocket, or over SockJS where its transports
+// are named on the command line.
 import Centrifuge from 'centrifuge-1.5';
+import SockJS from 'sockjs-client-1.1';
 import WebSocket from 'ws-7';
 
 import { ask, drive, tell } from './driver.mjs';
+
+const transports = process.argv.slice(2);
+// In Node, sockjs-client does not notice that an answer breaks off; a ping that fails tells.
+const sockJS = transports.length ? { sockJS: SockJS, transports, pingInterval: 1000 } : {};
 
 // The library looks for what a browser has.
 global.WebSocket = WebSocket;
@@ -27,6 +33,7 @@ function open({ client, url, credentials, delay }) {
   const centrifuge = new Centrifuge({
     url,
     ...credentials,
+    ...sockJS,
     retry: delay,
     maxRetry: delay * 4,
     onRefresh: (_context, callback) => answerWith(ask(client, 'token'), callback),
