@@ -110,6 +110,7 @@ class Subscription:
         self.expire_at = grant.expire_at
         self.meta_ttl = grant.history_meta_ttl
         self.linger = grant.linger
+        # Who is not sent everything lacks the bases.
         if grant.delta and self.filter is None:
             self.deltas = self.session.codec.deltas
             if self.deltas is not None:

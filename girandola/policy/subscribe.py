@@ -155,7 +155,7 @@ def _add_what_is_asked_for(
             grant.recoverable = grant.positioned = True
         if command.positioned and (options.allow_positioning or reads):
             grant.positioned = True
-    grant.delta = command.delta in options.allowed_delta_types and command.filter is None
+    grant.delta = command.delta in options.allowed_delta_types
     if command.join_leave and options.join_leave:
         grant.push_join_leave = grant.push_join_leave or may_see_presence(
             rules, options, peer, is_subscribed=True

@@ -1,12 +1,15 @@
 """What the methods ask the node to do, whoever asked and how."""
 
+from typing import Any
+
 import pytest
 
 from girandola.api.methods import MAX_SIDE_BY_SIDE
-from girandola.core.grants import SubscribeGrant
+from girandola.core.grants import PublishOptions, SubscribeGrant
 from girandola.core.node import Target
+from girandola.core.ports import PublishResult
 from girandola.errors import FORCE_DISCONNECT, Disconnect
-from girandola.model import ClientInfo
+from girandola.model import ClientInfo, Publication
 from girandola.options import ChannelOptions, ChannelSection
 from girandola.protocol.commands import Recovery
 from tests.api.conftest import Api
@@ -34,6 +37,23 @@ def test_skip_history_keeps_nothing(api: Api) -> None:
     body = '{"channel":"chat:1","data":1,"skip_history":true}'
     assert api.call("publish", body) == '{"result":{}}'
     assert api.stored("chat:1") == []
+
+
+@pytest.mark.parametrize("method", ["publish", "broadcast"])
+@pytest.mark.parametrize("wanted", [True, False])
+def test_the_delta_flag_reaches_the_engine(
+    api: Api, monkeypatch: pytest.MonkeyPatch, method: str, wanted: bool
+) -> None:
+    asked: list[PublishOptions] = []
+
+    async def publish(channel: str, publication: Publication, options: PublishOptions) -> Any:
+        asked.append(options)
+        return PublishResult()
+
+    monkeypatch.setattr(api.node, "publish", publish)
+    flag = ',"delta":true' if wanted else ""
+    api.call(method, f'{{"channel":"chat:1","channels":["chat:1"],"data":1{flag}}}')
+    assert [options.delta for options in asked] == [wanted]
 
 
 def test_old_versions_are_not_published(api: Api) -> None:

@@ -113,6 +113,22 @@ class BrokerContract:
             assert (got.uid, got.client, got.offset) == ("u1", "c1", 1)
             assert got.time > 1_600_000_000_000
 
+    async def test_where_deltas_are_wanted_the_data_before_comes_too(self, engine: Engine) -> None:
+        """That of the offset before, as long as it is kept; nothing to anybody else."""
+        delta = PublishOptions(history_size=10, history_ttl=60, history_meta_ttl=3600, delta=True)
+        await engine.broker.subscribe("a")
+        await publish(engine, "a", "1", "2", options=delta)
+        await publish(engine, "a", "3")
+        await publish(engine, "a", "not kept", options=PublishOptions())
+        await publish(engine, "a", "4", options=delta)
+        await engine.broker.remove_history("a")
+        await publish(engine, "a", "5", options=delta)
+        await publish(engine, "b", "6", "7", options=delta)
+        await engine.events.wait_for(6)
+        bases = [p.base.decode() for _, p in engine.events.publications]
+        assert bases == ["", "1", "", "", "3", ""]
+        assert not any(p.base for p in (await engine.broker.history("b")).publications)
+
     async def test_joins_and_leaves_reach_subscribed_nodes_only(self, engine: Engine) -> None:
         info = ClientInfo("42", "c1")
         await engine.broker.publish_join("a", info)

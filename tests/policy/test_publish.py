@@ -58,6 +58,16 @@ def test_publications_are_kept_as_the_channel_says() -> None:
     )
 
 
+@pytest.mark.parametrize(("history", "wanted"), [(5, True), (0, False)])
+def test_deltas_are_wanted_where_the_channel_says_so_and_keeps_history(
+    history: int, wanted: bool
+) -> None:
+    options = {"delta_publish": True, "history_size": history, "history_ttl": 60.0}
+    rules = policy(chat=CLIENT | options)
+    grant = run(rules.publish(FakePeer(), Publish(channel="chat:a", data=b"1")))
+    assert grant.options.delta is wanted
+
+
 @pytest.mark.parametrize(
     ("form", "data", "good"),
     [

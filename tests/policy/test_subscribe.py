@@ -20,7 +20,7 @@ from girandola.errors import (
     Error,
 )
 from girandola.policy.policy import ConfiguredPolicy
-from girandola.protocol.commands import SignedChannel, Subscribe
+from girandola.protocol.commands import FilterNode, SignedChannel, Subscribe
 from tests.policy.house import NOW, YEAR, FakePeer, NoKeys, detail, jwt, policy, refusal, run
 
 OPEN = {"allow_subscribe_for_client": True}
@@ -124,7 +124,7 @@ def test_a_name_that_cannot_be_is_told_from_one_that_may_not(
         ({"type": 1}, PERMISSION_DENIED),
         ({"type": 2}, PERMISSION_DENIED),
         ({"type": 4}, NOT_AVAILABLE),
-        ({"filter": b"{}"}, BAD_REQUEST),
+        ({"filter": FilterNode(key="k", cmp="ex")}, BAD_REQUEST),
     ],
 )
 def test_features_that_do_not_exist_here_are_refused(
@@ -133,8 +133,20 @@ def test_features_that_do_not_exist_here_are_refused(
     assert refused(opened(), "a", **command) == outcome
 
 
-def test_a_known_delta_is_accepted_and_not_used() -> None:
+def test_a_delta_that_the_namespace_does_not_allow_is_not_used() -> None:
     assert subscribe(opened(), "a", delta="fossil") == subscribe(opened(), "a")
+
+
+def test_a_delta_that_the_namespace_allows_is_for_those_who_ask() -> None:
+    rules = opened(allowed_delta_types=("fossil",))
+    assert subscribe(rules, "a", delta="fossil").delta
+    assert not subscribe(rules, "a").delta
+
+
+def test_a_filter_is_accepted_where_the_namespace_allows_it() -> None:
+    """Whether it makes sense is not looked at here."""
+    rules = opened(allow_tags_filter=True)
+    assert subscribe(rules, "a", filter=FilterNode()) == subscribe(rules, "a")
 
 
 def test_the_operator_is_told_what_to_change() -> None:

@@ -105,7 +105,9 @@ class Engine(MemoryBroker):
 
     async def history(self, channel: str, **how: Any) -> HistoryPage:
         await self._gates.pass_through("history")
-        return await super().history(channel, **how)
+        page = await super().history(channel, **how)
+        await self._gates.pass_through("history read")
+        return page
 
     def is_idle(self) -> bool:
         """Tell whether the node listens to nothing."""

@@ -101,6 +101,10 @@ drive({
     const { publications, offset } = await clients.get(client).history(channel, { limit });
     return { offset, publications: publications.map(publicationOf) };
   },
+  delta_stats: ({ client, channel }) => {
+    const stats = clients.get(client).getSubscription(channel).deltaStats();
+    return { full: stats.numFullPayloads, delta: stats.numDeltaPayloads };
+  },
   unsubscribe: ({ client, channel }) => {
     const subscription = clients.get(client).getSubscription(channel);
     subscription.unsubscribe();
