@@ -1,0 +1,143 @@
+"""The protocol of the v2 and v3 servers on a fake wire: literal frames, and time moved by hand."""
+
+import pytest
+
+from girandola.core.node import Target
+from girandola.protocol.v1_json import V1_JSON, V1_JSON_NEWEST_FIRST, V1Json
+from tests.auth.tokens import NOW, token
+from tests.scenarios.modern_world import OPEN, RECOVERY, Connection, World, sub_token
+from tests.scenarios.test_modern_recovery import forget, positioned_world
+
+
+def connect_line(**claims: object) -> str:
+    jwt = token({"sub": "42", **claims})
+    return f'{{"id":1,"params":{{"token":"{jwt}","name":"js"}}}}'
+
+
+def connected(world: World, codec: V1Json = V1_JSON, **claims: object) -> Connection:
+    """Open a connection that is authenticated; its reply is read already."""
+    client = world.open(codec)
+    (answer,) = client.ask(connect_line(**claims))
+    assert f'"client":"{client.name}"' in answer, answer
+    return client
+
+
+def published(many: int) -> World:
+    world = World({"": RECOVERY})
+    world.publish("news", *(str(number + 1) for number in range(many)))
+    return world
+
+
+def test_a_client_connects_subscribes_and_listens() -> None:
+    """Positions come in both spellings."""
+    world = World({"": RECOVERY})
+    client = world.open(V1_JSON)
+    assert client.ask(connect_line(exp=NOW + 60)) == [
+        '{"id":1,"result":{"client":"c1","version":"1.0 girandola","expires":true,"ttl":60}}'
+    ]
+    assert client.ask('{"id":2,"method":1,"params":{"channel":"news"}}', '{"id":3,"method":7}') == [
+        '{"id":2,"result":{"recoverable":true,"epoch":"E1","positioned":true}}',
+        '{"id":3}',
+    ]
+    world.publish("news", '"hi"')
+    assert client.read() == [
+        '{"result":{"channel":"news","data":{"data":"hi","seq":1,"offset":1}}}'
+    ]
+    assert client.ask('{"id":4,"method":2,"params":{"channel":"news"}}') == ['{"id":4,"result":{}}']
+    world.publish("news", '"nobody?"')
+    assert client.read() == []
+
+
+@pytest.mark.parametrize(
+    ("codec", "since", "found"),
+    [
+        (
+            V1_JSON,
+            '"offset":1',
+            '{"data":2,"seq":2,"offset":2},{"data":3,"seq":3,"offset":3}',
+        ),
+        (V1_JSON, '"seq":1', '{"data":2,"seq":2,"offset":2},{"data":3,"seq":3,"offset":3}'),
+        (V1_JSON_NEWEST_FIRST, '"seq":1', '{"data":3,"seq":3},{"data":2,"seq":2}'),
+    ],
+    ids=["by offset", "by seq", "by seq, of a library that turns lists round"],
+)
+def test_what_was_missed_is_in_the_reply(codec: V1Json, since: str, found: str) -> None:
+    """In the order that the library expects, which its first message told."""
+    client = connected(published(3), codec)
+    assert client.ask(
+        f'{{"id":2,"method":1,"params":{{"channel":"news","recover":true,{since},"epoch":"E1"}}}}'
+    ) == [
+        f'{{"id":2,"result":{{"recoverable":true,"epoch":"E1","publications":[{found}],'
+        '"recovered":true,"seq":3,"offset":3,"positioned":true}}'
+    ]
+
+
+def test_where_too_much_was_missed_what_is_left_is_sent() -> None:
+    """Unlike today, though nothing says that it is all."""
+    client = connected(published(12))
+    (answer,) = client.ask(
+        '{"id":2,"method":1,"params":{"channel":"news","recover":true,"offset":1,"epoch":"E1"}}'
+    )
+    assert '"publications":[{"data":3,' in answer
+    assert answer.count('"data":') == 10
+    assert '"recovered"' not in answer
+
+
+def test_a_gap_ends_the_connection_for_the_client_to_recover() -> None:
+    """Unlike today, when it ends the subscription; others are not concerned."""
+    world = positioned_world()
+    client, other = connected(world), connected(world)
+    for each, channel in ((client, "news"), (other, "other")):
+        each.ask(f'{{"id":2,"method":1,"params":{{"channel":"{channel}"}}}}')
+    world.publish("news", "1")
+    forget(world, "2")
+    client.read()
+    world.publish("news", "3")
+    world.publish("other", "1")
+    assert client.read() == []
+    assert client.closed == (3010, '{"reason":"insufficient state","reconnect":true}')
+    assert len(other.read()) == 1
+    assert other.closed is None
+
+
+def test_the_server_ends_a_subscription_and_then_the_connection() -> None:
+    """The client is told, and that it shall not come back to either."""
+    world = World({"": OPEN})
+    client = connected(world)
+    client.ask('{"id":2,"method":1,"params":{"channel":"news"}}')
+    world.clock.result(world.node.unsubscribe(Target("42"), "news"))
+    assert client.read() == ['{"result":{"type":3,"channel":"news","data":{}}}']
+    world.clock.result(world.node.disconnect(Target("42")))
+    assert client.closed == (3012, '{"reason":"force disconnect","reconnect":false}')
+
+
+def test_an_expired_connection_is_closed_unless_it_is_refreshed() -> None:
+    """It is told to come back, with a new token."""
+    world = World(ping_interval=0.0, expired_close_delay=25.0)
+    refreshed, forgetful = connected(world, exp=NOW + 60), connected(world, exp=NOW + 60)
+    jwt = token({"sub": "42", "exp": NOW + 200})
+    assert refreshed.ask(f'{{"id":2,"method":10,"params":{{"token":"{jwt}"}}}}') == [
+        '{"id":2,"result":{"client":"c1","version":"1.0 girandola","expires":true,"ttl":200}}'
+    ]
+    world.advance(86)
+    assert forgetful.closed == (3005, '{"reason":"expired","reconnect":true}')
+    assert refreshed.closed is None
+
+
+def test_an_expired_token_is_refused_with_its_number() -> None:
+    """By which a client knows that it has to ask for another one."""
+    client = World().open(V1_JSON)
+    assert client.ask(connect_line(exp=NOW - 1)) == [
+        '{"id":1,"error":{"code":109,"message":"token expired"}}'
+    ]
+
+
+def test_a_private_channel_opens_to_a_token_for_this_connection() -> None:
+    """And a token for another one ends the connection."""
+    world = World({"": OPEN})
+    client, other = connected(world), connected(world)
+    jwt = sub_token("$x", client=client.name)
+    line = f'{{"id":2,"method":1,"params":{{"channel":"$x","token":"{jwt}"}}}}'
+    assert client.ask(line) == ['{"id":2,"result":{}}']
+    assert other.ask(line) == []
+    assert other.closed == (3002, '{"reason":"invalid token","reconnect":false}')
