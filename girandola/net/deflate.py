@@ -31,7 +31,7 @@ _SIZES = {str(bits): bits for bits in range(8, 16)}
 
 WINDOWS = (9, 12)
 """Bits of the windows messages are compressed with. A larger one makes messages of this kind
-hardly smaller, but each eight times as costly; so connections that allow 12 share one."""
+hardly smaller, and costs two to four times as much; so all who allow 12 share that one."""
 
 
 class Agreement(NamedTuple):

@@ -1,5 +1,6 @@
 """permessage-deflate: what is agreed on, and messages both ways against the websockets package."""
 
+import random
 import tracemalloc
 import zlib
 from functools import partial
@@ -195,6 +196,18 @@ def test_websockets_reads_what_we_compress(
         client.receive_data(deflater.frame(Opcode.BINARY, payload))
     received = [event for event in client.events_received() if isinstance(event, Frame)]
     assert [bytes(each.data) for each in received] == sent
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+def test_what_we_compress_needs_no_larger_window_than_agreed_on(window: int) -> None:
+    """Inflated in small steps, so that zlib has nothing but its window to look back into."""
+    payload = random.Random(1).randbytes(5000) * 2
+    data = deflate(payload, level=9, window_bits=window) + b"\x00\x00\xff\xff"
+    decompressor, inflated = zlib.decompressobj(-window), b""
+    while len(inflated) < len(payload):
+        step = decompressor.decompress(data, 64)
+        inflated, data = inflated + step, decompressor.unconsumed_tail
+    assert inflated == payload
 
 
 @given(st.binary(max_size=200))
