@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from typing import Any
 
 import grpc
@@ -29,13 +30,14 @@ def server(port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serv
 
 @pytest.fixture
 async def consume(port: int) -> AsyncIterator[Any]:
-    """The method, as a generated client has it."""
-    async with asyncio.timeout(20), grpc.aio.insecure_channel(f"{HOST}:{port}") as channel:
-        yield channel.unary_stream(
+    """The method, as a generated client has it; calls end by themselves after 20 seconds."""
+    async with grpc.aio.insecure_channel(f"{HOST}:{port}") as channel:
+        method = channel.unary_stream(
             METHOD,
             request_serializer=pb.ConnectRequest.SerializeToString,
             response_deserializer=pb.Push.FromString,
         )
+        yield partial(method, timeout=20)
 
 
 def request(user: str, channel: str, **recovery: Any) -> pb.ConnectRequest:

@@ -37,6 +37,7 @@ from tests.net.certificates import Authority
 METHOD = "/centrifugal.centrifugo.unistream.CentrifugoUniStream/Consume"
 
 USER = "42"
+TIMEOUT = 10.0
 KEPT = ChannelOptions(history_size=1000, history_ttl=60.0)
 CONFIG: dict[str, Any] = {
     "client": {"token": {"hmac_secret_key": SECRET}, "queue_max_size": 300_000},
@@ -78,11 +79,18 @@ class Stream:
 
     async def push(self) -> pb.Push:
         """Return the next push; raise ``EOFError`` at the end of the stream."""
-        push = await self.call.read()
+        async with asyncio.timeout(TIMEOUT):
+            push = await self.call.read()
         if push is grpc.aio.EOF:
             raise EOFError
         assert isinstance(push, pb.Push)
         return push
+
+    async def status(self) -> grpc.StatusCode:
+        """Return how the stream ended."""
+        async with asyncio.timeout(TIMEOUT):
+            status: grpc.StatusCode = await self.call.code()
+        return status
 
     async def connected(self) -> pb.Connect:
         push = await self.push()
@@ -101,7 +109,7 @@ class Stream:
             while True:
                 pushes.append(await self.push())
         except EOFError:
-            assert await self.call.code() is grpc.StatusCode.OK
+            assert await self.status() is grpc.StatusCode.OK
         last = pushes.pop()
         assert last.HasField("disconnect"), last
         assert all(push.HasField("pub") for push in pushes)
@@ -124,15 +132,15 @@ class Running:
         self.port = await self.door.start()
         self._channel = self.channel()
 
-    def channel(self, credentials: Any = None) -> Any:
+    def channel(self, credentials: Any = None, *, options: dict[str, int] | None = None) -> Any:
         """Return a connection of its own."""
         address = f"127.0.0.1:{self.port}"
         # Otherwise grpcio lets all channels with the same options share one connection.
-        options = [("grpc.use_local_subchannel_pool", 1)]
+        settings = [("grpc.use_local_subchannel_pool", 1), *(options or {}).items()]
         if credentials is None:
-            channel = grpc.aio.insecure_channel(address, options=options)
+            channel = grpc.aio.insecure_channel(address, options=settings)
         else:
-            channel = grpc.aio.secure_channel(address, credentials, options=options)
+            channel = grpc.aio.secure_channel(address, credentials, options=settings)
         self._channels.append(channel)
         return channel
 
@@ -159,8 +167,9 @@ class Running:
 
     async def emptied(self) -> None:
         """Wait until nobody is left, and see that nothing is left of them."""
-        while self.node.hub.num_clients:  # noqa: ASYNC110  no event tells it
-            await asyncio.sleep(0)
+        async with asyncio.timeout(TIMEOUT):
+            while self.node.hub.num_clients:  # noqa: ASYNC110  no event tells it
+                await asyncio.sleep(0)
         assert self.node.channels() == {}
 
     async def stop(self) -> None:
@@ -169,9 +178,10 @@ class Running:
         await self.door.stop()
 
     async def finish(self) -> None:
-        for channel in self._channels:
-            await channel.close()
-        await self.stop()
+        async with asyncio.timeout(TIMEOUT):
+            for channel in self._channels:
+                await channel.close()
+            await self.stop()
 
 
 Start = Callable[..., Any]
@@ -192,10 +202,9 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
         await running.start()
         return running
 
-    async with asyncio.timeout(20):
-        yield start
-        for running in servers:
-            await running.finish()
+    yield start
+    for running in servers:
+        await running.finish()
 
 
 def numbers(first: int, count: int) -> list[str]:
@@ -258,9 +267,9 @@ async def test_there_are_as_many_streams_as_allowed(
     running = await start(connection_limit=1)
     first = await running.come()
     with caplog.at_level(logging.INFO, "girandola.transports.uni_grpc"):
-        call = running.open(request()).call
-        assert await call.code() is grpc.StatusCode.UNAVAILABLE
-    assert "too many connections" in await call.details()
+        stream = running.open(request())
+        assert await stream.status() is grpc.StatusCode.UNAVAILABLE
+    assert "too many connections" in await stream.call.details()
     assert "client.connection_limit" in caplog.text
     first.call.cancel()
     await running.emptied()
@@ -270,16 +279,16 @@ async def test_there_are_as_many_streams_as_allowed(
 async def test_a_connect_request_over_the_limit_is_refused(start: Start) -> None:
     running = await start({"max_receive_message_size": 1000})
     await running.come(data=b"x" * 500)
-    call = running.open(request(data=b"x" * 1001)).call
-    assert await call.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    stream = running.open(request(data=b"x" * 1001))
+    assert await stream.status() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
 async def test_a_connect_request_of_more_than_64_kib_is_refused_without_an_option(
     start: Start,
 ) -> None:
     running = await start()
-    call = running.open(request(data=b"x" * 65536)).call
-    assert await call.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    stream = running.open(request(data=b"x" * 65536))
+    assert await stream.status() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
 # ── publications ─────────────────────────────────────────────────────────────────────────────
@@ -409,13 +418,31 @@ async def test_a_slow_reader_is_closed_and_holds_nobody_up(start: Start) -> None
     assert end == (3008, "slow")
 
 
+async def test_a_peer_that_goes_while_a_message_is_on_its_way_is_no_error(
+    start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    running = await start()
+    channel = running.channel(options={"grpc.http2.bdp_probe": 0})  # 64 KiB at a time
+    stuck = running.open(request("a"), channel)
+    await stuck.connected()
+    (session,) = running.node.hub.sessions()
+    await running.publish("a", json.dumps("x" * 250_000))
+    async with asyncio.timeout(TIMEOUT):
+        while session.outbox.messages or session.transport.buffered():  # noqa: ASYNC110  as above
+            await asyncio.sleep(0)
+    stuck.call.cancel()
+    await running.emptied()
+    await running.finish()  # what gRPC logs of a handler, it has logged by now
+    assert [record for record in caplog.records if record.levelno > logging.INFO] == []
+
+
 async def test_at_shutdown_everybody_is_told_to_come_back(start: Start) -> None:
     """And nobody new comes in."""
     running = await start()
     streams = [await running.come("a") for _ in range(5)]
     running.node.shutting_down = True
-    call = running.open(request()).call
-    assert await call.code() is grpc.StatusCode.UNAVAILABLE
+    stream = running.open(request())
+    assert await stream.status() is grpc.StatusCode.UNAVAILABLE
     await running.stop()
     for stream in streams:
         assert await stream.rest() == ([], (3001, "shutdown"))
@@ -447,8 +474,8 @@ async def test_tls_shows_the_certificate_and_asks_for_the_clients(start: Start) 
     )
     await running.open(request(), running.channel(known)).connected()
     for credentials in (grpc.ssl_channel_credentials(ours.pem.encode()), None):
-        call = running.open(request(), running.channel(credentials)).call
-        assert await call.code() is grpc.StatusCode.UNAVAILABLE
+        stream = running.open(request(), running.channel(credentials))
+        assert await stream.status() is grpc.StatusCode.UNAVAILABLE
 
 
 async def test_a_renewed_certificate_is_shown_to_new_connections(
@@ -477,8 +504,8 @@ async def test_a_renewed_certificate_is_shown_to_new_connections(
     write(after)
     running.door.reload()()
     await running.open(request(), trusting(after)).connected()
-    call = running.open(request(), trusting(before)).call
-    assert await call.code() is grpc.StatusCode.UNAVAILABLE
+    refused = running.open(request(), trusting(before))
+    assert await refused.status() is grpc.StatusCode.UNAVAILABLE
     await running.publish("a", "1")
     assert await stream.data(1) == [1]
 
@@ -610,14 +637,30 @@ def test_over_the_limit_what_waits_is_dropped_and_the_stream_ends(tmp_path: Path
     assert held.ended
 
 
-def test_what_is_written_after_the_end_goes_nowhere(tmp_path: Path) -> None:
-    """Also when the end is told twice."""
+def test_nothing_comes_after_the_push_that_says_why(tmp_path: Path) -> None:
+    """Whatever is written meanwhile, and however often the end is told."""
     held = Held(tmp_path)
     held.taken()
     held.session.close(SHUTDOWN)
     held.transport.close(SHUTDOWN)
     held.transport.write([V2_PROTOBUF_ONE_WAY.ping])
+    held.clock.run()
+    assert [push.disconnect.code for push in held.taken()] == [3001]
+    assert held.ended
+
+
+def test_an_aborted_stream_ends_without_a_word(tmp_path: Path) -> None:
+    held = Held(tmp_path)
+    held.taken()
+    held.transport.write([V2_PROTOBUF_ONE_WAY.ping])
     held.transport.abort()
     held.clock.run()
     assert held.taken() == []
+    assert held.ended
+
+
+def test_a_waiting_stream_ends_when_it_is_aborted(tmp_path: Path) -> None:
+    held = Held(tmp_path)
+    held.transport.abort()
+    held.clock.run()
     assert held.ended
