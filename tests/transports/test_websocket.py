@@ -293,10 +293,12 @@ def play(tmp_path: Path) -> Play:
         scenario: Callable[[Running], Awaitable[None]],
         loop: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop,
         dialect: Any = None,
+        *,
+        server: type[Running] = Running,
         **changes: dict[str, Any],
     ) -> None:
         async def with_server() -> None:
-            running = Running(tmp_path, dialect, merged(changes))
+            running = server(tmp_path, dialect, merged(changes))
             await running.start()
             try:
                 async with asyncio.timeout(20):
