@@ -45,7 +45,9 @@ class Application:
             origins) is wrong, or asks for what is not installed; the text begins with its name.
     """
 
-    def __init__(self, config: Config, clock: Clock) -> None:
+    def __init__(self, config: Config, clock: Clock, *, separate_internal: bool = False) -> None:
+        """Build. ``separate_internal``: applications come in elsewhere than clients."""
+        self._separate_internal = separate_internal
         self._started = config
         self._clock = clock
         self._key_sets = KeySets(now=clock.now)
@@ -85,6 +87,7 @@ class Application:
         methods = Methods(self.node, lambda: self._policy.rules.channels)
         self._api = ApiDoor(methods, config.http_api, config.classic)
         self.router = _CurrentRoutes(self._route(config))
+        self.internal_router = _CurrentRoutes(self._route_internal(config))
 
     def reconfigure(self, config: Config) -> None:
         """Go by another configuration from now on, as far as a running server can.
@@ -107,6 +110,7 @@ class Application:
         self._api.configure(config.http_api, config.classic)
         self._sockjs.configure(config.websocket)
         self.router.now = routes
+        self.internal_router.now = self._route_internal(config)
         if renew is not None:
             renew()
 
@@ -171,13 +175,24 @@ class Application:
                     inflate=inflater(inflated) if inflated else None,
                 ),
             )
-        if not config.http_api.disabled:
-            prefix = config.http_api.handler_prefix.rstrip("/")
-            route = Route(self._api.handle, max_body=config.http_api.max_body_size)
-            if prefix:
-                router.add(prefix, route)
-            router.add_prefix(prefix + "/", route)
+        if not self._separate_internal or config.http_api.external:
+            self._route_api(router, config)
         return router
+
+    def _route_internal(self, config: Config) -> Router:
+        """Lead paths to what is for applications; used where they come in elsewhere."""
+        router = Router()
+        self._route_api(router, config)
+        return router
+
+    def _route_api(self, router: Router, config: Config) -> None:
+        if config.http_api.disabled:
+            return
+        prefix = config.http_api.handler_prefix.rstrip("/")
+        route = Route(self._api.handle, max_body=config.http_api.max_body_size)
+        if prefix:
+            router.add(prefix, route)
+        router.add_prefix(prefix + "/", route)
 
 
 class _Routes(Router):
@@ -190,6 +205,11 @@ class _Routes(Router):
     def add_door(self, prefix: str, find: Find) -> None:
         """Lead ``prefix`` and what is below it to ``find``, unless it is an exact path."""
         self._doors.append((prefix.rstrip("/"), find))
+
+    @property
+    def paths(self) -> list[str]:
+        """See ``Router.paths``."""
+        return [*super().paths, *(f"{prefix}/" for prefix, _ in self._doors)]
 
     def find(self, request: Request) -> Route | WebSocketRoute | Response:
         """See ``Router.find``."""
@@ -208,6 +228,11 @@ class _CurrentRoutes(Router):
         super().__init__()
         self.now = now
 
+    @property
+    def paths(self) -> list[str]:
+        """See ``Router.paths``."""
+        return self.now.paths
+
     def find(self, request: Request) -> Route | WebSocketRoute | Response:
         """See ``Router.find``."""
         return self.now.find(request)
@@ -222,7 +247,10 @@ def _as_started(config: Config, started: Config) -> Config:
             config.websocket, disabled=old.disabled, handler_prefix=old.handler_prefix
         ),
         http_api=structs.replace(
-            config.http_api, disabled=api.disabled, handler_prefix=api.handler_prefix
+            config.http_api,
+            disabled=api.disabled,
+            external=api.external,
+            handler_prefix=api.handler_prefix,
         ),
     )
 

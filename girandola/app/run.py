@@ -16,12 +16,13 @@ from pathlib import Path
 from msgspec import structs
 
 from girandola import __version__
+from girandola.app.activation import take_sockets
 from girandola.app.build import Application
 from girandola.app.clock import LoopClock
+from girandola.app.listeners import Listeners
 from girandola.config.load import Loaded, Sources, reload_differences
 from girandola.config.problems import ConfigError, Problem
 from girandola.config.schema import Config
-from girandola.net.server import Server
 from girandola.observe import logging as log_lines
 
 logger = logging.getLogger(__name__)
@@ -68,45 +69,49 @@ async def _serve(loaded: Loaded, sources: Sources) -> int:
     config = _named(loaded.config)
     clock = LoopClock()
     try:
-        application = Application(config, clock)
-    except ValueError as error:
+        listeners = Listeners(config, clock, take_sockets(os.environ))
+        application = Application(config, clock, separate_internal=listeners.separate_internal)
+    except (OSError, ValueError) as error:
         return _refuse_to_start(str(error))
-    server = Server(application.router, clock=clock)
     stopping: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    process = _Process(application, loaded, sources)
+    process = _Process(application, listeners, loaded, sources)
     process.listen_to_signals(stopping)
     pid_file = _PidFile(config.pid_file)
     try:
-        addresses = await server.start(config.http_server.address, config.http_server.port)
+        await listeners.start(application.router, application.internal_router)
         await application.start()
         # Not before: a second start by mistake must not take the file of the running server.
         pid_file.write()
     except OSError as error:
-        await server.stop_accepting()
+        await listeners.stop_accepting()
         await application.close()
         return _refuse_to_start(error.strerror or str(error))
-    _say_hello(loaded, addresses)
+    _say_hello(loaded, listeners)
     # What is built by now lives as long as the process; collections need not look at it again.
     gc.collect()
     gc.freeze()
     logger.info("stopping: %s", await stopping)
     try:
-        return await _stop(application, server, process.config.shutdown.timeout)
+        return await _stop(application, listeners, process.config.shutdown.timeout)
     finally:
         pid_file.remove()
 
 
-async def _stop(application: Application, server: Server, timeout: float) -> int:  # noqa: ASYNC109
+async def _stop(
+    application: Application,
+    listeners: Listeners,
+    timeout: float,  # noqa: ASYNC109  what is left then is cut off
+) -> int:
     """Close everything in order within ``timeout`` seconds, and cut off what does not end."""
-    await server.stop_accepting()
-    server.close_idle()
+    await listeners.stop_accepting()
+    listeners.close_idle()
     try:
         await asyncio.wait_for(application.close(), timeout)
     except TimeoutError:
         logger.warning("sessions did not end within %gs", timeout)
-        await server.drain(0.0)
+        await listeners.drain(0.0)
         return 1
-    cut_off = await server.drain(timeout)
+    cut_off = await listeners.drain(timeout)
     logger.info("stopped")
     return 1 if cut_off else 0
 
@@ -114,8 +119,11 @@ async def _stop(application: Application, server: Server, timeout: float) -> int
 class _Process:
     """What happens to the running process from outside."""
 
-    def __init__(self, application: Application, loaded: Loaded, sources: Sources) -> None:
+    def __init__(
+        self, application: Application, listeners: Listeners, loaded: Loaded, sources: Sources
+    ) -> None:
         self._application = application
+        self._listeners = listeners
         self._sources = sources
         self.config = loaded.config
 
@@ -152,12 +160,15 @@ class _Process:
 
     def _apply(self, config: Config) -> None:
         """Go by a configuration as a whole, or raise and leave everything as it was."""
+        # Also where the options stay as they are: the files may have been renewed.
+        certificates = self._listeners.certificates(config)
         self._application.reconfigure(config)
         try:
             _configure_logging(config)
         except OSError:
             self._application.reconfigure(self.config)
             raise
+        self._listeners.use(certificates)
 
 
 class _PidFile:
@@ -192,7 +203,7 @@ def _named(config: Config) -> Config:
     return structs.replace(config, node=structs.replace(config.node, name=name))
 
 
-def _say_hello(loaded: Loaded, addresses: list[tuple[str, int]]) -> None:
+def _say_hello(loaded: Loaded, listeners: Listeners) -> None:
     config = loaded.config
     kind = "2018 " if loaded.classic else ""
     where = f"{kind}configuration {Path(loaded.path).absolute()}"
@@ -206,14 +217,10 @@ def _say_hello(loaded: Loaded, addresses: list[tuple[str, int]]) -> None:
     )
     if not config.client.allowed_origins:
         logger.info("client.allowed_origins is empty: browsers cannot connect")
-    for host, port in addresses:
-        shown = f"[{host}]" if ":" in host else host
+    for address, paths in listeners.where:
+        *others, last = paths or ["nothing"]
         logger.info(
-            "serving %s and %s on http://%s:%d",
-            "no WebSocket" if config.websocket.disabled else config.websocket.handler_prefix,
-            "no API" if config.http_api.disabled else config.http_api.handler_prefix,
-            shown,
-            port,
+            "serving %s on %s", f"{', '.join(others)} and {last}" if others else last, address
         )
 
 

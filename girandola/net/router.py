@@ -5,7 +5,7 @@
 
 from girandola.net.http import Request, Response, Route, WebSocketRoute, plain_response
 
-__all__ = ["Route", "Router", "WebSocketRoute"]
+__all__ = ["Mount", "Route", "Router", "WebSocketRoute"]
 
 
 class Router:
@@ -19,6 +19,15 @@ class Router:
         self._exact: dict[str, Route | WebSocketRoute | Response] = {}
         # Longest first.
         self._prefixes: list[tuple[str, Route | WebSocketRoute]] = []
+
+    @property
+    def paths(self) -> list[str]:
+        """What leads somewhere, in the order in which it was added; prefixes end with a slash.
+
+        A prefix whose path without the slash is exact is left out.
+        """
+        exact = [path for path, target in self._exact.items() if not isinstance(target, Response)]
+        return exact + [p for p, _ in reversed(self._prefixes) if p.removesuffix("/") not in exact]
 
     def add(self, path: str, route: Route | WebSocketRoute) -> None:
         """Lead exactly ``path`` (percent-decoded) to ``route``."""
@@ -59,6 +68,27 @@ class Router:
         if path in self._exact:
             raise ValueError(f"path {path!r} is taken")
         self._exact[path] = target
+
+
+class Mount(Router):
+    """Another router, below a prefix: who stands behind it never sees the prefix.
+
+    Everything outside of the prefix is not found. An empty prefix changes nothing.
+    """
+
+    def __init__(self, prefix: str, inner: Router) -> None:
+        super().__init__()
+        self._prefix = prefix.rstrip("/")
+        self._inner = inner
+
+    def find(self, request: Request) -> Route | WebSocketRoute | Response:
+        """See ``Router.find``. Takes the prefix off ``request.path``."""
+        if self._prefix:
+            path = request.path.removeprefix(self._prefix)
+            if path == request.path or not path.startswith("/"):
+                return plain_response(404)
+            request.path = path
+        return self._inner.find(request)
 
 
 def _allowed(methods: tuple[str, ...]) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 import pytest
 
 from girandola.net.http import Request, Response
-from girandola.net.router import Route, Router, WebSocketRoute
+from girandola.net.router import Mount, Route, Router, WebSocketRoute
 
 ANY = Route(lambda request: Response(200))
 GET = Route(lambda request: Response(200), ("GET",))
@@ -92,3 +92,50 @@ def test_paths_begin_and_prefixes_end_with_a_slash() -> None:
         Router().add("a", GET)
     with pytest.raises(ValueError, match="'/a'"):
         Router().add_prefix("/a", GET)
+
+
+# ── below a prefix ───────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("prefix", ["/rt", "/rt/"])
+def test_who_is_mounted_never_sees_the_prefix(prefix: str) -> None:
+    router = Router()
+    seen: list[str] = []
+
+    def handler(request: Request) -> Response:
+        seen.append(request.path)
+        return Response(200)
+
+    router.add_prefix("/api/", Route(handler))
+    request = Request("GET", "/rt/api/info")
+    route = Mount(prefix, router).find(request)
+    assert isinstance(route, Route)
+    route.handler(request)
+    assert seen == ["/api/info"]
+    assert request.raw_path == "/rt/api/info"
+
+
+@pytest.mark.parametrize("path", ["/api/info", "/rt", "/rtapi/info", "/r", "/"])
+def test_outside_of_the_prefix_nothing_is_found(path: str) -> None:
+    router = Router()
+    router.add_prefix("/", Route(lambda request: Response(200)))
+    found = Mount("/rt", router).find(Request("GET", path))
+    assert isinstance(found, Response)
+    assert found.status == 404
+
+
+def test_without_a_prefix_everything_is_where_it_was() -> None:
+    router = Router()
+    router.add("/a", Route(lambda request: Response(200)))
+    assert isinstance(Mount("", router).find(Request("GET", "/a")), Route)
+
+
+def test_paths_that_lead_somewhere_are_told_once() -> None:
+    router = Router()
+    route = Route(lambda request: Response(200))
+    router.add("/ws", route)
+    router.redirect("/old", "/ws")
+    router.add("/api", route)
+    router.add_prefix("/api/", route)
+    router.add_prefix("/files/", route)
+    assert router.paths == ["/ws", "/api", "/files/"]
