@@ -102,8 +102,10 @@ class Receiver:
 
     def on_write_timeout(self) -> None:
         """End a session whose client takes nothing."""
-        self._session.on_receiver_stuck()
-        self.abort()
+        stream, self._stream = self._stream, None
+        self._session.on_receiver_stuck(self)
+        if stream is not None:
+            stream.abort()
 
     def on_close(self) -> None:
         """Tell the session of an answer that the client broke off."""
@@ -244,8 +246,10 @@ class HttpSession:
             self._end(_INTERRUPTED)
             self._inlet.session.on_transport_closed()
 
-    def on_receiver_stuck(self) -> None:
-        """End the session: its receiver takes nothing."""
+    def on_receiver_stuck(self, receiver: Receiver) -> None:
+        """End the session: its receiver takes nothing, so only a next one could be told."""
+        if receiver is self._receiver:
+            self._receiver = None
         self._inlet.session.close(WRITE_ERROR, "a write did not finish in time")
 
     # ── for the core session ─────────────────────────────────────────────────────────────────
