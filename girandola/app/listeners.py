@@ -60,8 +60,8 @@ def places(options: HttpServerOptions, inherited: Inherited) -> tuple[Place, Pla
 class Listeners:
     """All listening sockets of the process, and the connections behind them.
 
-    In the order of a day: ``start``, ``reload`` whenever asked, ``stop_accepting``, ``close_idle``,
-    ``drain``. Make it inside the running loop.
+    In the order of a day: ``start``; ``certificates`` and ``use`` at every reload;
+    ``stop_accepting``, ``close_idle``, ``drain``. Make it inside the running loop.
     """
 
     def __init__(self, config: Config, clock: Clock, inherited: Inherited | None = None) -> None:
@@ -120,7 +120,9 @@ class Listeners:
                 (TLS, now.tls, started.tls),
                 (INTERNAL_TLS, now.internal_tls, started.internal_tls),
             )
-            if at_start.enabled and not (section == TLS and self._autocert is not None)
+            if at_start.enabled
+            and current.enabled  # else it says nothing of use, and holds from the next start on
+            and not (section == TLS and self._autocert is not None)
         }
 
     def use(self, certificates: Certificates) -> None:

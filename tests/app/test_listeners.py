@@ -405,6 +405,15 @@ async def test_a_bad_certificate_keeps_the_old_one_and_the_old_configuration(
     assert await server.stop() == 0
 
 
+async def test_tls_that_is_switched_off_stays_until_the_next_start(
+    server: Server, files: Files
+) -> None:
+    (served,) = await server.launch(with_server(tls=files.options))
+    await server.reload(with_server(tls={"enabled": False}))
+    assert "reload: http_server.tls.enabled changes with the next start only" in server.log
+    assert shown(await wss(port_of(served))) == "first"
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
