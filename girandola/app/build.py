@@ -10,6 +10,7 @@ from msgspec import structs
 from girandola import __version__
 from girandola.api.door import ApiDoor
 from girandola.api.methods import Methods
+from girandola.app.routes import PINNED, stream_routes
 from girandola.auth.jwks import KeySets
 from girandola.auth.jwt import Verifier
 from girandola.channels import Channels
@@ -18,6 +19,7 @@ from girandola.core.node import Node
 from girandola.core.ports import Clock
 from girandola.engines.memory.broker import MemoryBroker
 from girandola.engines.memory.presence import MemoryPresence
+from girandola.errors import Reject
 from girandola.net.deflate import inflater
 from girandola.net.http import Find, Request, Response
 from girandola.net.middleware import ConnectionLimit, OriginCheck
@@ -175,6 +177,8 @@ class Application:
                     inflate=inflater(inflated) if inflated else None,
                 ),
             )
+        for path, door in stream_routes(config, self._entrance, self._knows):
+            router.add(path, door)
         if not self._separate_internal or config.http_api.external:
             self._route_api(router, config)
         return router
@@ -193,6 +197,14 @@ class Application:
         if prefix:
             router.add(prefix, route)
         router.add_prefix(prefix + "/", route)
+
+    def _knows(self, channel: str) -> bool:
+        """Tell whether a channel is configured."""
+        try:
+            self._policy.rules.channels.options(channel)
+        except Reject:
+            return False
+        return True
 
 
 class _Routes(Router):
@@ -240,19 +252,14 @@ class _CurrentRoutes(Router):
 
 def _as_started(config: Config, started: Config) -> Config:
     """Return ``config`` with the doors and their paths as they were at the start."""
-    old, api = started.websocket, started.http_api
-    return structs.replace(
-        config,
-        websocket=structs.replace(
-            config.websocket, disabled=old.disabled, handler_prefix=old.handler_prefix
-        ),
-        http_api=structs.replace(
-            config.http_api,
-            disabled=api.disabled,
-            external=api.external,
-            handler_prefix=api.handler_prefix,
-        ),
-    )
+    sections = {}
+    for name in ("websocket", "http_api", *PINNED):
+        old, new = getattr(started, name), getattr(config, name)
+        fixed = {"enabled", "disabled", "external", "handler_prefix"}.intersection(
+            new.__struct_fields__
+        )
+        sections[name] = structs.replace(new, **{field: getattr(old, field) for field in fixed})
+    return structs.replace(config, **sections)
 
 
 def _uni_grpc(node: Node, limit: ConnectionLimit, options: UniGrpcOptions) -> "UniGrpcDoor | None":

@@ -157,6 +157,13 @@ class WebSocketConnection(TimedWriter):
         self._state = _CLOSED
         self._transport.abort()
 
+    def hang_up(self) -> None:
+        """Send what was written and end, without a close frame."""
+        if self._state == OPEN:
+            self._state = _CLOSED
+            self._restart_timer(self._close_timeout, self._transport.abort)
+            self._transport.close()
+
     def pause_reading(self) -> None:
         """Deliver no message until ``resume_reading``, not even one that has arrived already."""
         if self._state == OPEN and not self._reading_paused:
