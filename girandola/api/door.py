@@ -63,4 +63,5 @@ class ApiDoor:
         if not self._speaks_classic:
             return http.refuse(405, request, f"{request.method} {self._prefix}, expected POST")
         query = f"?{request.query}" if request.query else ""
-        return Response(301, headers=[("Location", f"{self._prefix}/{query}")])
+        # As the client wrote it: a prefix of the listener (http_server.http_prefix) is not ours.
+        return Response(301, headers=[("Location", f"{request.raw_path}/{query}")])

@@ -155,9 +155,14 @@ class ShutdownOptions(Struct, frozen=True, kw_only=True):
 class Config(Struct, frozen=True, kw_only=True):
     """Everything that can be configured. Made by ``load``, read-only."""
 
-    http_server: Annotated[HttpServerOptions, Meta(description="Where the server listens.")] = (
-        HttpServerOptions()
-    )
+    http_server: Annotated[
+        HttpServerOptions,
+        Meta(
+            description="Where the server listens. Sockets that systemd opened (ListenStream=) are "
+            "served instead of the addresses here: those named internal (FileDescriptorName=) as "
+            "the internal listener, all others for clients. SIGHUP reads certificates again."
+        ),
+    ] = HttpServerOptions()
     log: Annotated[LogOptions, Meta(description="What is logged, and where.")] = LogOptions()
     engine: Annotated[
         EngineOptions,

@@ -164,6 +164,16 @@ async def test_a_prefix_goes_before_every_path(server: Server) -> None:
     assert await status(f"{base}/rtconnection/websocket") == 404
 
 
+async def test_whoever_is_sent_on_stays_below_the_prefix(server: Server) -> None:
+    config = {"secret": "s", "address": HOST, "port": "0", "http_prefix": "/rt"}
+    (served,) = await server.launch(config)
+    base = f"http://{HOST}:{port_of(served)}"
+    async with aiohttp.ClientSession() as session:
+        for path in ("/rt/api", "/rt/connection"):
+            async with session.get(base + path, allow_redirects=False) as answer:
+                assert (answer.status, answer.headers["Location"]) == (301, f"{path}/")
+
+
 async def test_ipv6_addresses_are_written_so_that_they_can_be_opened(server: Server) -> None:
     (served,) = await server.launch(with_server(address="::1"))
     assert f" on http://[::1]:{port_of(served)}" in served
