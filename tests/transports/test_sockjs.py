@@ -26,12 +26,15 @@ from girandola.config.load import load
 from girandola.core.grants import PublishOptions
 from girandola.core.node import Target
 from girandola.model import Publication
-from girandola.net.http import Connections
+from girandola.net.http import Connections, Request, Response
+from girandola.net.router import WebSocketRoute
+from girandola.net.websocket import Opcode, WebSocketConnection
 from girandola.transports.sockjs import frames, table
 from girandola.transports.sockjs.session import AWAY_TIMEOUT
 from tests.contracts.transport import USER, Run, Scenario, TransportContract, come
 from tests.fakes import FakeClock, FakeWaiter
 from tests.net.wire import FakeTransport as FakeSocket
+from tests.net.wire import client_frame
 from tests.transports.test_websocket import BOTH_GENERATIONS, DIALECTS, Of2018, Running, Today
 
 BASE = "/connection/sockjs"
@@ -1048,3 +1051,43 @@ def test_there_are_no_more_sessions_than_a_server_can_hold(
     assert wire.ask("xhr", id_="c").take().startswith(b"HTTP/1.1 503 ")
     wire.clock.advance(AWAY_TIMEOUT)
     assert body_of(wire.ask("xhr", id_="c")) == b"o\n"
+
+
+def open_websocket(wire: Wire) -> FakeSocket:
+    """Open a SockJS session over a WebSocket that is past its handshake."""
+    request = Request("GET", f"{BASE}/0/s/websocket", peer="192.0.2.1:5000")
+    route = wire.app.router.find(request)
+    assert isinstance(route, WebSocketRoute)
+    listener = route.accept(request)
+    assert not isinstance(listener, Response)
+    socket = FakeSocket(wire.clock)
+    socket.connect(
+        WebSocketConnection(listener, clock=wire.clock, max_message_size=route.max_message_size)
+    )
+    return socket
+
+
+def test_a_websocket_hears_heartbeats_until_it_ends(tmp_path: Path) -> None:
+    wire = Wire(tmp_path, sockjs={"heartbeat_delay": "10s"}, client={"stale_close_delay": "0s"})
+    socket = open_websocket(wire)
+    assert socket.take() == b"\x81\x01o"
+    wire.clock.advance(20)
+    assert socket.take() == b"\x81\x01h" * 2
+    socket.abort()
+    wire.clock.run()
+    assert not [timer for _, _, timer in wire.clock._later if not timer.cancelled]
+
+
+def test_clients_of_2018_answer_pings_over_a_websocket(wire: Wire) -> None:
+    """As on a raw WebSocket: whoever does not is gone (classic.md section 4.1)."""
+    socket = open_websocket(wire)
+    payload = json.dumps([Of2018().connect()]).encode()
+    socket.receive(client_frame(Opcode.TEXT, payload))
+    for _ in range(2):
+        wire.clock.advance(26)
+        assert b"\x89\x04ping" in socket.take()
+        socket.receive(client_frame(Opcode.PONG, b"ping"))
+    assert wire.node.hub.num_clients == 1
+    wire.clock.advance(30)
+    assert wire.node.hub.num_clients == 0
+    assert socket.aborted
