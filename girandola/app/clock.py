@@ -44,7 +44,7 @@ class LoopClock:
             return
         # Somebody else may wait for the same future before the task begins, and finds it marked.
         _mark(waits_for, False)
-        task = self._loop.create_task(_go_on(coroutine, waits_for))
+        task = self._loop.create_task(_as_coroutine(coroutine, waits_for))
         self._tasks.add(task)
         task.add_done_callback(self._finished)
 
@@ -66,6 +66,11 @@ def _mark(waits_for: Any, waited_for: bool) -> None:
     """
     if asyncio.isfuture(waits_for):
         waits_for._asyncio_future_blocking = waited_for
+
+
+async def _as_coroutine(coroutine: Coroutine[Any, Any, None], waits_for: Any) -> None:
+    """Be ``_go_on`` as what a task takes: since Python 3.12 not a generator, however marked."""
+    await _go_on(coroutine, waits_for)
 
 
 @types.coroutine
