@@ -323,3 +323,161 @@ class TransportContract:
             assert door.node.channels() == {"a": 1}
 
         run(scenario)
+
+
+# ── one-way ──────────────────────────────────────────────────────────────────────────────────
+
+
+class OneWayDialect(Protocol):
+    """How one-way clients of a generation say and hear what the suite needs.
+
+    ``read`` of the first message is ``Said("connected", …)`` whose ``place`` has what was
+    recovered, by channel.
+    """
+
+    def connect(self, *channels: str, token: str = "", **places: Any) -> Any:
+        """Authenticate as ``USER``, or by ``token``, and listen to channels, from places on."""
+
+    def read(self, message: Any) -> Said:
+        """Understand a message of the server."""
+
+
+class OneWayDoor(Door, Protocol):
+    """A running server with one one-way way in."""
+
+    dialect: OneWayDialect  # type: ignore[assignment]  # a one-way client says less
+
+    def bad_tokens(self) -> dict[str, tuple[int, str]]:
+        """Return tokens that are refused, with code and reason of the disconnect."""
+
+
+async def listen(door: OneWayDoor, *channels: str, **places: Any) -> tuple[Client, dict[str, Any]]:
+    """Connect a client that listens to channels; return it and what it recovered in each."""
+    client = Client(door.dialect, await door.open())  # type: ignore[arg-type]  # hears only
+    await client.say(door.dialect.connect(*channels, **places))
+    return client, (await client.hear("connected")).place
+
+
+class OneWayContract:
+    """The suite for transports whose clients say one thing, the connect request."""
+
+    def test_a_client_listens_is_counted_and_leaves_nothing_behind(self, run: Run) -> None:
+        async def scenario(door: OneWayDoor) -> None:
+            client, _ = await listen(door, "a", "b")
+            assert door.node.hub.num_clients == 1
+            assert door.node.channels() == {"a": 1, "b": 1}
+            assert len(await door.node.presence("a")) == 1
+            client.line.vanish()
+            await door.emptied()
+            assert door.node.hub.num_clients == 0
+            assert door.node.channels() == {}
+            assert await door.node.presence("a") == {}
+
+        run(scenario)
+
+    def test_live_publications_come_in_order_to_everybody(self, run: Run) -> None:
+        async def scenario(door: OneWayDoor) -> None:
+            clients = [(await listen(door, "a"))[0] for _ in range(20)]
+            for first in range(0, 200, 20):
+                await door.publish("a", *numbers(first, 20))
+                await asyncio.sleep(0)
+            await door.publish("b", "999")
+            heard = await asyncio.gather(*(client.hear_all(200) for client in clients))
+            assert heard == [list(range(200))] * 20
+
+        run(scenario)
+
+    def test_nothing_is_lost_between_recovery_and_live(self, run: Run) -> None:
+        """Publications are made all the while."""
+
+        async def scenario(door: OneWayDoor) -> None:
+            client, _ = await listen(door, "a")
+            await door.publish("a", "0")
+            place = (await client.hear("message")).place
+            client.line.vanish()
+            await door.emptied()
+            await door.publish("a", *numbers(1, 100))
+
+            async def publish() -> None:
+                for number in range(101, 301):
+                    await door.publish("a", str(number))
+                    await asyncio.sleep(0)
+
+            publishing = asyncio.create_task(publish())
+            back, recovered = await listen(door, "a", a=place)
+            live = await back.hear_all(300 - len(recovered["a"]))
+            await publishing
+            assert recovered["a"] + live == list(range(1, 301))
+
+        run(scenario)
+
+    def test_a_refused_connect_is_a_disconnect(self, run: Run) -> None:
+        """modern.md section 3.7."""
+
+        async def scenario(door: OneWayDoor) -> None:
+            for token, end in door.bad_tokens().items():
+                client = Client(door.dialect, await door.open())  # type: ignore[arg-type]
+                await client.say(door.dialect.connect(token=token))
+                assert await client.hear_rest() == []
+                assert await client.line.ended() == end
+            await door.emptied()
+            assert door.node.hub.sessions() == []
+
+        run(scenario)
+
+    def test_a_disconnect_comes_after_what_was_published_before(self, run: Run) -> None:
+        async def scenario(door: OneWayDoor) -> None:
+            client, _ = await listen(door, "a")
+            await door.publish("a", "1", "2", "3")
+            await door.node.disconnect(Target(USER))
+            assert await client.hear_rest() == [1, 2, 3]
+            assert await client.line.ended() == (3503, "force disconnect")
+            await door.emptied()
+
+        run(scenario)
+
+    def test_at_shutdown_everybody_is_told_to_come_back(self, run: Run) -> None:
+        async def scenario(door: OneWayDoor) -> None:
+            clients = [(await listen(door, "a"))[0] for _ in range(5)]
+            await door.shut_down()
+            for client in clients:
+                assert await client.hear_rest() == []
+                assert await client.line.ended() == (3001, "shutdown")
+
+        run(scenario)
+
+    def test_a_slow_reader_is_closed_and_holds_nobody_up(self, run: Run) -> None:
+        """What it got until then is in order and without a hole."""
+
+        async def scenario(door: OneWayDoor) -> None:
+            (slow, _), (quick, _) = await listen(door, "a"), await listen(door, "a")
+            padding = "x" * 50_000
+            published = 0
+            while door.node.hub.num_clients == 2:
+                assert published < 2000, "nobody is ever too slow"
+                await door.publish("a", f'[{published},"{padding}"]')
+                assert (await quick.hear("message")).data[0] == published
+                published += 1
+            heard = [data[0] for data in await slow.hear_rest()]
+            assert heard == list(range(len(heard)))
+            assert len(heard) < published
+            assert await slow.line.ended() == (3008, "slow")
+            await door.publish("a", "1")
+            assert await quick.hear_all(1) == [1]
+            assert door.node.channels() == {"a": 1}
+
+        run(scenario)
+
+    def test_pings_come_and_want_no_answer(self, run_impatiently: Run) -> None:
+        """The server pings every 100 ms and would wait 50 ms for an answer."""
+
+        async def scenario(door: OneWayDoor) -> None:
+            client, _ = await listen(door, "a")
+            for _ in range(4):
+                await client.hear("ping")
+            await door.publish("a", "1")
+            while (said := door.dialect.read(await client.line.receive())).kind == "ping":
+                pass
+            assert said.data == 1
+
+        run_impatiently(scenario)

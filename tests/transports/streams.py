@@ -4,6 +4,7 @@ A real server on loopback, aiohttp in front of it.
 """
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -236,8 +237,10 @@ class StreamLine:
         return "disconnect" in push
 
     async def ended(self) -> tuple[int, str]:
-        while self.reason is None:
-            await self.receive()
+        with contextlib.suppress(EOFError):
+            while True:
+                await self.receive()
+        assert self.reason is not None, "the end came without a reason"
         return self.reason
 
     async def close(self) -> None:
@@ -358,6 +361,7 @@ def play_streams(
     folder: Path,
     scenario: Callable[[Any], Awaitable[None]],
     *,
+    kind: type[Streams] = Streams,
     line: type[StreamLine] = SseLine,
     dialect: Any = None,
     loop: Loop = uvloop.new_event_loop,
@@ -370,7 +374,7 @@ def play_streams(
             section: DOORS.get(section, {}) | changes.get(section, {})
             for section in {**DOORS, **changes}
         }
-        running = Streams(folder, dialect, config)
+        running = kind(folder, dialect, config)
         running.line = line
         await running.start()
         try:
@@ -378,7 +382,10 @@ def play_streams(
                 await scenario(running)
                 await running.finish()
         finally:
+            # A loop with open sockets would wait for ever for them when it closes.
             await running.let_go()
+            await running.server.stop_accepting()
+            await running.server.drain(0)
 
     with asyncio.Runner(loop_factory=loop) as runner:
         runner.run(with_server())
