@@ -191,13 +191,17 @@ class Work:
 
     __slots__ = ("_left", "_until_us", "durations", "errors", "first_error")
 
-    def __init__(self, seconds: float, most: int) -> None:
-        """Let callers begin for so many seconds, ``most`` times (0: as often as they can)."""
-        self._until_us = wire.now_us() + int(seconds * 1e6)
+    def __init__(self, most: int = 0) -> None:
+        """Let callers begin ``most`` times (0: as often as they can), once ``open`` was called."""
+        self._until_us = 0
         self._left = most or 1 << 62
         self.durations = array("Q")
         self.errors = 0
         self.first_error = ""
+
+    def open(self, seconds: float) -> None:
+        """Let callers begin for so many seconds from now on."""
+        self._until_us = wire.now_us() + int(seconds * 1e6)
 
     def begin(self) -> int:
         """Return the time at which a call begins, or 0 when there is none to do any more."""

@@ -104,11 +104,12 @@ class Load:
         body = order["body"].encode()
         path = f"{self._api_path}/{order['method']}"
         request = wire.api_head(self._host, self._api_port, path, self._key, len(body)) + body
-        work = Work(order["seconds"], order["most"])
+        work = Work(order["most"])
         callers = [Caller(request, work) for _ in range(order["connections"])]
         for caller in callers:
             await self._open(caller, self._api_port)
         began = time.monotonic()
+        work.open(order["seconds"])
         for caller in callers:
             caller.start()
         await asyncio.gather(*(caller.finished for caller in callers))
@@ -116,7 +117,7 @@ class Load:
 
     async def resubscribe(self, order: dict[str, Any]) -> dict[str, Any]:
         """Leave a channel and come back to it, over some connections."""
-        work = Work(order["seconds"], 0)
+        work = Work()
         clients = []
         for token in order["tokens"]:
             client = Resubscriber(
@@ -130,6 +131,7 @@ class Load:
             await client.ready
             clients.append(client)
         began = time.monotonic()
+        work.open(order["seconds"])
         for client in clients:
             client.start()
         await asyncio.gather(*(client.finished for client in clients))

@@ -142,7 +142,8 @@ async def test_a_recovery_that_is_not_complete_is_a_failure(reply: bytes) -> Non
 
 
 async def test_a_caller_sends_the_next_request_once_the_answer_is_whole() -> None:
-    work = Work(60.0, most=2)
+    work = Work(most=2)
+    work.open(60.0)
     caller = Caller(b"request!", work)
     wired = Wired(caller)
     caller.start()
@@ -155,8 +156,19 @@ async def test_a_caller_sends_the_next_request_once_the_answer_is_whole() -> Non
     assert work.errors == 0
 
 
+async def test_a_caller_begins_nothing_when_the_time_is_over() -> None:
+    work = Work()
+    work.open(0.0)
+    caller = Caller(b"request!", work)
+    wired = Wired(caller)
+    caller.start()
+    assert wired.receive() == b""
+    assert caller.finished.done()
+
+
 async def test_a_caller_counts_errors_of_status_and_of_body() -> None:
-    work = Work(60.0, most=2)
+    work = Work(most=2)
+    work.open(60.0)
     caller = Caller(b"request!", work)
     wired = Wired(caller)
     caller.start()
@@ -168,7 +180,8 @@ async def test_a_caller_counts_errors_of_status_and_of_body() -> None:
 
 
 async def test_a_resubscriber_goes_back_as_far_as_asked_and_counts_what_comes() -> None:
-    work = Work(60.0, most=2)
+    work = Work(most=2)
+    work.open(60.0)
     client = Resubscriber(b"upgrade!", work, token="T", channel="news", missed=2)
     wired = Wired(client)
     wired.receive(
