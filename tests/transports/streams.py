@@ -39,9 +39,9 @@ class Events:
     """Server-sent events, as the HTML standard has browsers read them."""
 
     def __init__(self) -> None:
-        self.last_id = ""
         self.ids: list[str] = []
         """The last id as it was at each event."""
+        self._last_id = ""
         self._rest = b""
 
     def feed(self, data: bytes) -> list[bytes]:
@@ -56,12 +56,12 @@ class Events:
                 if field == b"data":
                     parts.append(value)
                 elif field == b"id":
-                    self.last_id = value.decode()
+                    self._last_id = value.decode()
                 else:
                     assert not line, f"a line that no event has: {line!r}"
             if parts:
                 messages.append(b"\n".join(parts))
-                self.ids.append(self.last_id)
+                self.ids.append(self._last_id)
         return messages
 
 
@@ -164,6 +164,8 @@ class StreamLine:
 
     path = ""
     method = "POST"
+    query = ""
+    """What follows the connect request in the URL."""
     format: Callable[[], Any]
     headers: ClassVar[dict[str, str]] = {}
 
@@ -171,6 +173,7 @@ class StreamLine:
         self._server = server
         self._answer: aiohttp.ClientResponse | None = None
         self._waiting: list[bytes] = []
+        self._taken = 0
         self.read = type(self).format()
         self.reason: tuple[int, str] | None = None
         self.session = self.node = ""
@@ -198,7 +201,7 @@ class StreamLine:
     def _path(self, command: Any) -> Any:
         if self.method == "POST":
             return self.path
-        return f"{self.path}?cf_connect={quote(command, safe='')}" if command else self.path
+        return f"{self.path}?cf_connect={quote(command, safe='')}{self.query}"
 
     async def emulate(self, command: Any) -> None:
         body = {"session": self.session, "node": self.node, "data": command}
@@ -218,6 +221,7 @@ class StreamLine:
                 raise EOFError
             self._waiting = self.read.feed(data)
         message = self._waiting.pop(0)
+        self._taken += 1
         if self._is_end(message):
             assert not self._waiting, "something came behind the end"
             return await self.receive()
@@ -309,7 +313,11 @@ class UniSseLine(StreamLine):
     path = "/connection/uni_sse"
     method = "GET"
     format = Events
-    read: Events
+
+    @property
+    def last_id(self) -> str:
+        """The last id as it was at the last message that was received."""
+        return str(self.read.ids[self._taken - 1])
 
 
 class UniHttpStreamLine(StreamLine):
