@@ -18,6 +18,9 @@ RESOLUTION = 0.1
 RETRY = 30.0
 """Seconds after which a duty is tried again that failed for a reason of ours."""
 
+EARLY = 0.02
+"""The part of a slot by which a timer may fire early and still be taken for it."""
+
 NOWHERE = -1
 """The slot of a session that owes nothing."""
 
@@ -80,17 +83,21 @@ class Wheel:
     def _turn(self) -> None:
         self._timer = None
         now = self._clock.now()
-        # Half a slot of slack: a timer that fires a rounding error early has still fired.
-        reached = int(now / RESOLUTION + 0.5)
+        # A timer may fire a little early, by the loop's rounding to milliseconds.
+        reached = int(now / RESOLUTION + EARLY)
+        # All are taken out before the first is called: who is not quite due yet, or due again at
+        # once, goes back into a slot and is called in a later turn, never in this one.
+        due: list[Debtor] = []
         while self._order and self._order[0] <= reached:
-            slot = heapq.heappop(self._order)
-            for debtor in self._slots.pop(slot):
-                debtor.slot = NOWHERE
-                try:
-                    due = debtor.on_duty(now)
-                except Exception:
-                    # One fault must not stop the time of everybody else.
-                    logger.exception("internal error in a duty")
-                    due = now + RETRY
-                self.place(debtor, due)
+            due.extend(self._slots.pop(heapq.heappop(self._order)))
+        for debtor in due:
+            debtor.slot = NOWHERE
+        for debtor in due:
+            try:
+                following = debtor.on_duty(now)
+            except Exception:
+                # One fault must not stop the time of everybody else.
+                logger.exception("internal error in a duty")
+                following = now + RETRY
+            self.place(debtor, following)
         self._arm()

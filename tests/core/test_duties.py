@@ -161,3 +161,55 @@ def test_a_fault_in_one_duty_stops_nobody_else_s_time(
     assert len(same_slot.done) == len(later.done) == 1
     assert calls == pytest.approx([start + 10, start + 10 + RETRY], abs=2 * RESOLUTION)
     assert "internal error" in caplog.text
+
+
+def test_a_turn_that_comes_late_ends(clock: FakeClock, wheel: Wheel) -> None:
+    """A busy loop turns the wheel late, when the next duty is all but due; it must not spin."""
+    start = clock.now()
+    first, second = Debtor(clock), Debtor(clock, start + 0.17, start + 0.17)
+    wheel.place(first, start + 0.05)
+    wheel.place(second, start + 0.17)
+    clock._now = start + 0.19
+    wheel._turn()
+    clock.advance(0.2)
+    assert len(first.done) == 1
+    assert second.done[0] >= start + 0.17
+
+
+class Spins(BaseException):
+    """A turn of the wheel that does not end. The wheel contains every ordinary exception."""
+
+
+@given(st.lists(st.floats(0, 3), min_size=1, max_size=20), st.lists(st.floats(0, 1), max_size=9))
+def test_however_late_the_turns_come_every_duty_is_done_and_none_early(
+    delays: list[float], lags: list[float]
+) -> None:
+    clock = FakeClock()
+    wheel = Wheel(clock)
+    start = clock.now()
+
+    class Late(Debtor):
+        """Asks again while it is not due, as sessions do."""
+
+        def __init__(self, due: float) -> None:
+            super().__init__(clock)
+            self.due = due
+            self.calls = 0
+
+        def on_duty(self, now: float) -> float:
+            self.calls += 1
+            if self.calls > 100:
+                raise Spins
+            if now < self.due:
+                return self.due
+            self.done.append(now)
+            return inf
+
+    debtors = [Late(start + delay) for delay in delays]
+    for debtor in debtors:
+        wheel.place(debtor, debtor.due)
+    for lag in lags:
+        clock._now += lag
+        wheel._turn()
+    clock.advance(15)
+    assert [len(debtor.done) for debtor in debtors] == [1] * len(debtors)
