@@ -8,51 +8,63 @@ from typing import Any
 
 import pytest
 
-from girandola.config.schema import OPTIONS
 from tests.browser.chromium import Browser, devtools
 from tests.browser.visit import Visit, Way, page_server
 from tests.sdk.conftest import CONFIG, running
-from tests.sdk.server import Api, Link, Server
+from tests.sdk.server import HOST, Api, Link, Server, free_port
+
+MODERN = ("centrifuge-5.8.js",)
+PROTOBUF = ("centrifuge-5.8.protobuf.js",)
+SOCKJS = "sockjs-1.1.js"
+
+
+def modern(name: str, path: str, switch: str, **how: Any) -> Way:
+    """A transport of today's library."""
+    return Way(
+        "openModern", path, **{"scripts": MODERN, "transport": name, "switch": switch, **how}
+    )
+
+
+def sockjs_of_2018(transport: str) -> Way:
+    """A transport of SockJS, under the library of 2018."""
+    return Way(
+        "openClassic",
+        "/connection",
+        scripts=(SOCKJS, "centrifuge-1.5.js"),
+        transport=transport,
+        switch="sockjs.enabled",
+    )
+
 
 WAYS = {
-    "websocket": Way("openModern", "/connection/websocket", library="centrifuge-5.8.js"),
-    "http-streaming": Way(
-        "openModern",
-        "/connection/http_stream",
-        library="centrifuge-5.8.js",
-        transport="http_stream",
-        option="http_stream.enabled",
+    "websocket": Way("openModern", "/connection/websocket", MODERN),
+    "websocket-protobuf": Way("openModern", "/connection/websocket", PROTOBUF),
+    "http-streaming": modern("http_stream", "/connection/http_stream", "http_stream.enabled"),
+    "http-streaming-protobuf": modern(
+        "http_stream", "/connection/http_stream", "http_stream.enabled", scripts=PROTOBUF
     ),
-    "sse": Way(
-        "openModern",
-        "/connection/sse",
-        library="centrifuge-5.8.js",
-        transport="sse",
-        option="sse.enabled",
-    ),
-    "websocket-2018": Way("openClassic", "/connection/websocket", library="centrifuge-1.5.js"),
+    "sse": modern("sse", "/connection/sse", "sse.enabled"),
+    "sockjs": modern("sockjs", "/connection", "sockjs.enabled", scripts=(SOCKJS, *MODERN)),
+    "websocket-2018": Way("openClassic", "/connection/websocket", ("centrifuge-1.5.js",)),
+    "sockjs-websocket-2018": sockjs_of_2018("websocket"),
+    "sockjs-xhr-streaming-2018": sockjs_of_2018("xhr-streaming"),
+    "sockjs-eventsource-2018": sockjs_of_2018("iframe-eventsource"),
+    "sockjs-htmlfile-2018": sockjs_of_2018("iframe-htmlfile"),
+    "sockjs-xhr-polling-2018": sockjs_of_2018("xhr-polling"),
+    "sockjs-jsonp-polling-2018": sockjs_of_2018("jsonp-polling"),
     "one-way-sse": Way(
-        "openEventSource", "/connection/uni_sse", option="uni_sse.enabled", one_way=True
+        "openEventSource", "/connection/uni_sse", switch="uni_sse.enabled", one_way=True
     ),
     "one-way-http-streaming": Way(
         "openFetch",
         "/connection/uni_http_stream",
-        option="uni_http_stream.enabled",
+        switch="uni_http_stream.enabled",
         one_way=True,
     ),
 }
 
 
-def built(way: Way) -> bool:
-    return not way.option or way.option in OPTIONS
-
-
-@pytest.fixture(
-    params=[
-        pytest.param(way, id=name, marks=pytest.mark.skipif(not built(way), reason="not built yet"))
-        for name, way in WAYS.items()
-    ]
-)
+@pytest.fixture(params=WAYS.values(), ids=WAYS)
 def way(request: pytest.FixtureRequest) -> Way:
     """Each way in which a page can connect."""
     assert isinstance(request.param, Way)
@@ -80,16 +92,26 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server whose pages come from 127.0.0.1, and from nowhere else."""
+def pages_port() -> int:
+    """Where the application's pages are."""
+    return free_port()
+
+
+@pytest.fixture(scope="session")
+def server(pages_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server whose pages come from its own host, by this name of it."""
+    # From any port: the iframes of SockJS are pages of the server itself, or of a link to it.
+    origins = [f"http://{HOST}:*"]
+    sockjs_url = f"http://{HOST}:{pages_port}/{SOCKJS}"
     config: dict[str, Any] = {
         **CONFIG,
-        "client": {**CONFIG["client"], "allowed_origins": ["http://127.0.0.1:*"]},
+        "client": {**CONFIG["client"], "allowed_origins": origins},
+        "sockjs": {"handler_prefix": "/connection", "url": sockjs_url},
     }
     for way in WAYS.values():
-        if way.option and built(way):
-            section, option = way.option.split(".")
-            config[section] = {option: True}
+        if way.switch:
+            section, option = way.switch.split(".")
+            config.setdefault(section, {})[option] = True
     with running(config, tmp_path_factory.mktemp("browser")) as server:
         yield server
 
@@ -111,9 +133,9 @@ async def link(server: Server) -> AsyncIterator[Link]:
 
 
 @pytest.fixture
-async def visit(browser: Browser) -> AsyncIterator[Visit]:
-    async with page_server() as port, devtools(browser) as tools:
-        visit = Visit(tools, port)
+async def visit(browser: Browser, pages_port: int) -> AsyncIterator[Visit]:
+    async with page_server(pages_port), devtools(browser) as tools:
+        visit = Visit(tools, pages_port)
         yield visit
         await visit.close()
 

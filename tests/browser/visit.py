@@ -17,30 +17,38 @@ from aiohttp import web
 from tests.browser.chromium import TIMEOUT, Complaint, DevTools, Page
 from tests.sdk.backend import classic_credentials, jwt
 from tests.sdk.peers import NODE, Journal
+from tests.sdk.server import HOST
 
 PAGE = Path(__file__).parent / "page"
-LIBRARIES = {
-    "centrifuge-1.5.js": NODE / "node_modules/centrifuge-1.5/centrifuge.js",
-    "centrifuge-5.8.js": NODE / "node_modules/centrifuge-5.8/dist/centrifuge.js",
+MODULES = NODE / "node_modules"
+SCRIPTS = {
+    "centrifuge-1.5.js": MODULES / "centrifuge-1.5/centrifuge.js",
+    "centrifuge-5.8.js": MODULES / "centrifuge-5.8/dist/centrifuge.js",
+    "centrifuge-5.8.protobuf.js": MODULES / "centrifuge-5.8/dist/centrifuge.protobuf.js",
+    "sockjs-1.1.js": MODULES / "sockjs-client-1.1/dist/sockjs.js",
 }
+"""The libraries' browser builds."""
 CUT = re.compile(
     r"net::ERR_(CONNECTION_(RESET|CLOSED)|SOCKET_NOT_CONNECTED|EMPTY_RESPONSE"
     r"|INCOMPLETE_CHUNKED_ENCODING)$"
 )
 """How Chromium names a connection that broke, or that was refused by a reset, in its console."""
+PRESCRIBED = "document.domain mutation is ignored"
+"""What Chromium says of a line that the SockJS protocol prescribes for the pages in its iframes."""
 
 
 class Way(NamedTuple):
-    """How a page connects: the function that does it, and what of the server it needs.
+    """How a page connects: the function that does it, and what it needs.
 
-    ``transport`` is the library's name of it; ``option`` switches it on in the server.
+    ``transport`` is the library's name of it, where it has to be told; ``switch`` is the option
+    that offers it in the server.
     """
 
     function: str
     path: str
-    library: str = ""
+    scripts: tuple[str, ...] = ()
     transport: str = ""
-    option: str = ""
+    switch: str = ""
     one_way: bool = False
 
     def credentials(self) -> dict[str, str]:
@@ -51,24 +59,22 @@ class Way(NamedTuple):
 
 
 @contextlib.asynccontextmanager
-async def page_server() -> AsyncIterator[int]:
-    """Serve the page and the libraries' browser builds; give the port."""
+async def page_server(port: int) -> AsyncIterator[None]:
+    """Serve the page and the libraries."""
     app = web.Application()
     app.router.add_static("/", PAGE)
 
     @web.middleware
-    async def libraries(request: web.Request, handler: Any) -> web.StreamResponse:
-        file = LIBRARIES.get(request.path.removeprefix("/"))
+    async def scripts(request: web.Request, handler: Any) -> web.StreamResponse:
+        file = SCRIPTS.get(request.path.removeprefix("/"))
         return web.FileResponse(file) if file is not None else await handler(request)
 
-    app.middlewares.append(libraries)
+    app.middlewares.append(scripts)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        port: int = runner.addresses[0][1]
-        yield port
+        await web.TCPSite(runner, HOST, port).start()
+        yield
     finally:
         await runner.cleanup()
 
@@ -85,16 +91,12 @@ class Visit:
         """Return the origin of the page when it is loaded from ``host``."""
         return f"http://{host}:{self._pages_port}"
 
-    async def connect(self, way: Way, port: int, channel: str, *, host: str = "127.0.0.1") -> None:
+    async def connect(self, way: Way, port: int, channel: str, *, host: str = HOST) -> None:
         """Load the page from ``host``; connect it to the server at ``port``, in a channel."""
-        await self._page.open(f"{self.origin(host)}/index.html?library={way.library}")
-        scheme = "ws" if "websocket" in way.path else "http"
-        endpoint: Any = f"{scheme}://127.0.0.1:{port}{way.path}"
-        options = {"channel": channel, **way.credentials()}
-        if way.transport:
-            endpoint = [{"transport": way.transport, "endpoint": endpoint}]
-            options["emulationEndpoint"] = f"http://127.0.0.1:{port}/emulation"
-        await self._page.run(way.function, endpoint, options)
+        query = "&".join(f"script={script}" for script in way.scripts)
+        await self._page.open(f"{self.origin(host)}/index.html?{query}")
+        options = {"channel": channel, "transport": way.transport, **way.credentials()}
+        await self._page.run(way.function, f"{HOST}:{port}", way.path, options)
 
     async def publish(self, data: Any) -> None:
         """Publish from the page into its channel."""
@@ -109,7 +111,7 @@ class Visit:
         return [entry["data"] for entry in await self.wait("publication", count)]
 
     def complaints(self, *, cut: bool = False) -> list[Complaint]:
-        """Return what the console complains of.
+        """Return what the console complains of, but for what SockJS prescribes.
 
         After a cut, without the network errors by which the browser tells of connections that
         broke; errors of scripts, refusals by CORS and statuses of HTTP stay.
@@ -118,6 +120,7 @@ class Visit:
             complaint
             for complaint in self._page.complaints
             if not (cut and complaint.source == "network" and CUT.search(complaint.text))
+            and not complaint.text.startswith(PRESCRIBED)
         ]
 
     async def close(self) -> None:

@@ -10,12 +10,21 @@ let publish;
 
 // ── the libraries ────────────────────────────────────────────────────────────────────────────
 
-/** Today's centrifuge: `transports` is a URL, or a list of {transport, endpoint}. */
-function openModern(transports, { channel, ...options }) {
-  const client = new Centrifuge(transports, {
+/** Payloads of the Protobuf build are bytes. */
+const fromBytes = (data) => JSON.parse(new TextDecoder().decode(data));
+const toBytes = (data) => new TextEncoder().encode(JSON.stringify(data));
+const isBinary = () => document.querySelector('script[src*="protobuf"]') !== null;
+
+/** Today's centrifuge, over WebSocket or the transport named. */
+function openModern(host, path, { channel, token, transport }) {
+  const [read, write] = isBinary() ? [fromBytes, toBytes] : [(data) => data, (data) => data];
+  const endpoints = [{ transport, endpoint: `http://${host}${path}` }];
+  const client = new Centrifuge(transport ? endpoints : `ws://${host}${path}`, {
+    token,
     minReconnectDelay: 50,
     maxReconnectDelay: 200,
-    ...options,
+    emulationEndpoint: `http://${host}/emulation`,
+    sockjs: window.SockJS,
   });
   client.on('connecting', ({ code, reason }) => {
     if (code !== 0) note('broken', { reason });
@@ -27,20 +36,25 @@ function openModern(transports, { channel, ...options }) {
   subscription.on('subscribed', ({ recovered, wasRecovering }) => {
     note('subscribed', { recovered, wasRecovering });
   });
-  subscription.on('publication', ({ data }) => note('publication', { data }));
-  publish = (data) => subscription.publish(data).then(() => null);
+  subscription.on('publication', ({ data }) => note('publication', { data: read(data) }));
+  publish = (data) => subscription.publish(write(data)).then(() => null);
   subscription.subscribe();
   client.connect();
 }
 
-/** The centrifuge of 2018: `options` are its own, credentials among them. */
-function openClassic(url, { channel, ...options }) {
+/** The centrifuge of 2018, over WebSocket or the transport of SockJS named. */
+function openClassic(host, path, { channel, transport, ...credentials }) {
   const client = new Centrifuge({
-    url,
+    url: transport ? `http://${host}${path}` : `ws://${host}${path}`,
+    sockJS: window.SockJS ?? null,
+    transports: [transport],
+    // SockJS tells nothing of a broken connection in an iframe; a ping that fails does.
+    pingInterval: 2500,
+    pongWaitTimeout: 2000,
+    ...credentials,
     retry: 50,
     maxRetry: 200,
     onTransportClose: ({ reason }) => note('broken', { reason }),
-    ...options,
   });
   client.on('connect', ({ transport }) => note('connected', { transport }));
   client.on('disconnect', ({ reason, reconnect }) => {
@@ -90,16 +104,20 @@ function receivePublication(channel, { data, offset }) {
 }
 
 /** A plain EventSource. It comes back by itself, and the server knows where it stood. */
-function openEventSource(url, { channel, token }) {
-  const request = JSON.stringify({ token, subs: { [channel]: {} } });
-  const source = new EventSource(`${url}?cf_connect=${encodeURIComponent(request)}`);
+function openEventSource(host, path, { channel, token }) {
+  const request = encodeURIComponent(JSON.stringify({ token, subs: { [channel]: {} } }));
+  const source = new EventSource(`http://${host}${path}?cf_connect=${request}`);
   source.onmessage = ({ data }) => receive(JSON.parse(data));
   source.onerror = () => note('broken');
 }
 
 /** A plain fetch, whose answer is read line by line. It comes back when that breaks. */
-async function openFetch(url, { channel, token }) {
+function openFetch(host, path, { channel, token }) {
   positions[channel] = {};
+  fetchForEver(`http://${host}${path}`, token);
+}
+
+async function fetchForEver(url, token) {
   for (;;) {
     try {
       await readLines(await fetch(url, {
