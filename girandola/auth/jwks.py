@@ -74,7 +74,8 @@ class KeySets:
         """Give up what is under way and close all connections."""
         for task in self._fetching.values():
             task.cancel()
-        await asyncio.gather(*self._fetching.values(), return_exceptions=True)
+        if self._fetching:
+            await asyncio.gather(*self._fetching.values(), return_exceptions=True)
         if self._session is not None:
             await self._session.close()
             self._session = None

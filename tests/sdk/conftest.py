@@ -49,7 +49,7 @@ IMPATIENT_CONFIG: dict[str, Any] = {
     "client": {
         **CONFIG["client"],
         "expired_close_delay": "3s",
-        "expired_sub_close_delay": "1s",
+        "expired_sub_close_delay": "2s",
         "presence_update_interval": "1s",
         "ping_interval": "2s",
         "pong_timeout": "1500ms",
