@@ -42,6 +42,7 @@ CONFIG: dict[str, Any] = {
     "channel": {"namespaces": NAMESPACES},
     "http_api": {"key": API_KEY},
     "classic": {"secret": CLASSIC_SECRET},
+    **{door: {"enabled": True} for door in ("sse", "http_stream", "uni_sse", "uni_http_stream")},
 }
 """Today's options, with girandola's own section for clients of 2018."""
 IMPATIENT_CONFIG: dict[str, Any] = {

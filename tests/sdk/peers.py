@@ -309,6 +309,24 @@ class ModernJsProtobuf(ModernJs):
     arguments = ("protobuf",)
 
 
+class ModernJsHttpStream(ModernJs):
+    """The same in JSON over HTTP streaming."""
+
+    arguments = ("json", "http_stream")
+
+
+class ModernJsHttpStreamProtobuf(ModernJs):
+    """The same in Protobuf over HTTP streaming."""
+
+    arguments = ("protobuf", "http_stream")
+
+
+class ModernJsSse(ModernJs):
+    """The same in JSON over server-sent events."""
+
+    arguments = ("json", "sse")
+
+
 class ClassicJs(NodePeer):
     """npm centrifuge 1.5.0, the library of 2018."""
 
@@ -488,6 +506,9 @@ PEERS: dict[str, Callable[[], Peer]] = {
     "centrifuge-js-1.5": ClassicJs,
     "centrifuge-js-5.8": ModernJs,
     "centrifuge-js-5.8-protobuf": ModernJsProtobuf,
+    "centrifuge-js-5.8-http-stream": ModernJsHttpStream,
+    "centrifuge-js-5.8-http-stream-protobuf": ModernJsHttpStreamProtobuf,
+    "centrifuge-js-5.8-sse": ModernJsSse,
     "centrifuge-python-0.7": PythonPeer,
     "centrifuge-python-0.7-protobuf": PythonProtobufPeer,
 }

@@ -1,10 +1,13 @@
-// npm centrifuge 5.8.0: today's protocol over WebSocket, in JSON, or in Protobuf where the first
-// argument says so. Payloads are JSON values to the tests in both.
+// npm centrifuge 5.8.0: today's protocol in JSON, or in Protobuf where the first argument says so,
+// over WebSocket or the transports that the second argument names (`nowhere` is a WebSocket that
+// does not get through). Payloads are JSON values to the tests in both.
+import { EventSource } from 'eventsource-3';
 import WebSocket from 'ws-8';
 
 import { ask, drive, tell } from './driver.mjs';
 
 const binary = process.argv[2] === 'protobuf';
+const transports = (process.argv[3] ?? 'websocket').split(',');
 const { Centrifuge, UnauthorizedError } = await import(binary ? 'centrifuge-5.8/build/protobuf' : 'centrifuge-5.8');
 
 const payload = (value) => (binary && value !== null ? new TextEncoder().encode(JSON.stringify(value)) : value);
@@ -33,9 +36,20 @@ async function fetchToken(client, what, detail) {
   return token;
 }
 
+/** The address of another endpoint of the server whose WebSocket is at `url`. */
+const beside = (url, path) => new URL(path, url.replace('ws://', 'http://')).toString();
+
+function endpointOf(name, url) {
+  if (name === 'websocket') return { transport: name, endpoint: url };
+  if (name === 'nowhere') return { transport: 'websocket', endpoint: `${url}/nowhere` };
+  return { transport: name, endpoint: beside(url, `/connection/${name}`) };
+}
+
 function open({ client, url, token, data, delay }) {
-  const centrifuge = new Centrifuge(url, {
+  const centrifuge = new Centrifuge(transports.map((name) => endpointOf(name, url)), {
     websocket: WebSocket,
+    eventsource: EventSource,
+    emulationEndpoint: beside(url, '/emulation'),
     token: token ?? '',
     getToken: () => fetchToken(client, 'token', {}),
     data: payload(data ?? null),
