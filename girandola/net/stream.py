@@ -86,7 +86,6 @@ class Stream(TimedWriter):
         if self._state != OPEN:
             return
         self._state = _CLOSING
-        self._cancel_timer()
         if end := last + LAST_CHUNK if self.chunked else last:
             self._transport.write(end)
         transport = self._transport

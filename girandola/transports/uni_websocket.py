@@ -5,6 +5,7 @@ read and ignored.
 """
 
 from girandola.errors import CONNECTION_CLOSED, Disconnect
+from girandola.net.frames import NO_STATUS
 from girandola.net.http import Request, Response
 from girandola.net.websocket import Opcode, WebSocketConnection, frame
 from girandola.options import UniWebSocketOptions
@@ -82,10 +83,13 @@ class UniWebSocketTransport(PushTransport[WebSocketConnection]):
         """See ``ports.Transport``. Says why in a push and in the close frame."""
         if self._pipe is None:
             return
-        if disconnect.code != CONNECTION_CLOSED.code and not self._options.disable_disconnect_push:
+        said = disconnect.code != CONNECTION_CLOSED.code
+        if said and not self._options.disable_disconnect_push:
             super().write([V2_JSON_ONE_WAY.push("", Disconnected(disconnect))])
         if self._options.disable_closing_handshake:
             self._pipe.hang_up()
+        elif not said:
+            self._pipe.close(NO_STATUS)
         else:
             self._pipe.close(*V2_JSON_ONE_WAY.close(disconnect))
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from girandola.core.node import Target
 from girandola.core.one_way import ConnectRefused, refused
 from girandola.core.session import State
 from girandola.errors import Disconnect, Error
@@ -83,6 +84,42 @@ def test_a_disconnect_instead_of_an_error_stays_what_it_is() -> None:
     client.send('{"id":1,"connect":{"token":"forged"}}')
     assert client.closed == (3500, "invalid token")
     assert type(client.transport.closed_with) is Disconnect
+
+
+# ── time ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_one_way_connection_ends_when_its_token_does() -> None:
+    """Its client cannot refresh, so there is no grace (modern.md section 3.7)."""
+    world = World(expired_close_delay=25.0)
+    client = one_way(world)
+    client.ask(connect_line(exp=NOW + 60))
+    world.advance(59)
+    assert client.closed is None
+    world.advance(1.2)
+    assert client.closed == (3005, "connection expired")
+
+
+def test_the_server_can_prolong_a_one_way_connection() -> None:
+    world = World()
+    client = one_way(world)
+    client.ask(connect_line(exp=NOW + 60))
+    target = Target("42")
+    world.clock.result(world.node.refresh(target, expire_at=NOW + 120))
+    assert '"refresh":{"expires":true,"ttl":120}' in client.read()[0]
+    world.advance(70)
+    assert client.closed is None
+    world.advance(60)
+    assert client.closed == (3005, "connection expired")
+
+
+def test_nobody_waits_for_the_pong_of_a_one_way_client() -> None:
+    world = World(ping_interval=10.0, pong_timeout=3.0)
+    client = one_way(world)
+    client.ask(connect_line())
+    world.advance(100)
+    assert client.read().count("{}") >= 9
+    assert client.closed is None
 
 
 # ── commands beside the connection ───────────────────────────────────────────────────────────

@@ -125,6 +125,19 @@ def test_the_connection_takes_another_request_after_a_stream() -> None:
     assert not site.connections.http
 
 
+def test_a_stream_that_has_ended_leaves_its_connection_alone() -> None:
+    """Neither its methods nor its limits reach what follows it."""
+    site = Site()
+    stream = site.open()
+    assert site.transport.high_water == 0
+    stream.close()
+    assert site.transport.high_water == 65536
+    stream.abort()
+    stream.close(b"late")
+    site.transport.take()
+    assert b"hello" in site.ask(b"GET /hello HTTP/1.1\r\nHost: test\r\n\r\n")
+
+
 def test_a_client_of_http_1_0_gets_a_body_without_chunks_that_ends_with_the_connection() -> None:
     site = Site(preface=b"\r\n")
     answer = site.ask(b"GET /stream HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
@@ -331,6 +344,21 @@ def test_a_draining_server_waits_for_streams_and_takes_no_request_after_them() -
     site.clock.run()
     assert site.transport.lost
     assert emptied[-1:] == [True]
+
+
+def test_a_server_is_not_empty_while_a_stream_is_open() -> None:
+    site = Site()
+    other = FakeTransport(site.clock)
+    other.connect(site.connections.make())
+    stream = site.open()
+    emptied: list[bool] = []
+    site.connections.on_empty = lambda: emptied.append(True)
+    other.abort()
+    site.clock.run()
+    assert emptied == []
+    stream.abort()
+    site.clock.run()
+    assert emptied == [True]
 
 
 def test_a_stream_is_named_in_the_access_log(caplog: pytest.LogCaptureFixture) -> None:

@@ -428,6 +428,22 @@ def test_a_peer_that_pings_and_does_not_read_is_owed_one_pong_only() -> None:
     assert link.transport.take() == b"\x8a\x0249"
 
 
+def test_hanging_up_sends_what_was_written_and_no_close_frame() -> None:
+    link = Link()
+    link.transport.stuck = True
+    link.connection.write(b"\x81\x00")
+    link.connection.hang_up()
+    link.connection.hang_up()
+    link.connection.close()
+    link.clock.run()
+    assert link.transport.take() == b"\x81\x00"
+    assert link.transport.closing
+    assert not link.transport.lost
+    link.clock.advance(5.1)
+    assert link.transport.aborted
+    assert link.events == [("close", 1006, "")]
+
+
 def test_the_peers_close_is_echoed_and_the_listener_hears_of_it_once() -> None:
     link = Link()
     link.transport.receive(client_frame(8, b"\x0b\xb8bye"))

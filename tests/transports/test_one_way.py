@@ -13,6 +13,7 @@ from urllib.parse import quote
 import pytest
 
 from girandola.core.node import Target
+from girandola.errors import CONNECTION_CLOSED
 from tests.auth.tokens import NOW, token
 from tests.contracts.transport import (
     USER,
@@ -202,7 +203,8 @@ def test_by_option_a_refused_connect_is_an_http_status(way: str, play: Play) -> 
         await running.node.disconnect(Target(USER))
         assert await client.line.ended() == (3503, "force disconnect")
 
-    play(STREAMS[way], scenario, uni_sse=STATUSES, uni_http_stream=STATUSES)
+    only = {"connection_limit": 1}
+    play(STREAMS[way], scenario, client=only, uni_sse=STATUSES, uni_http_stream=STATUSES)
 
 
 class Gate:
@@ -293,6 +295,22 @@ def test_a_session_that_ends_while_its_stream_begins_still_says_why(way: str, pl
         assert await line.ended() == (3503, "force disconnect")
 
     play(STREAMS[way], scenario, uni_sse=STATUSES, uni_http_stream=STATUSES)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_code_of_a_peer_that_went_away_is_never_said(way: str, play: Play) -> None:
+    """modern.md section 4.6: 3000 is internal, whoever asks for it."""
+
+    async def scenario(running: OneWayStreams) -> None:
+        client, _ = await listen(running, "a")
+        await running.publish("a", "1")
+        await running.node.disconnect(Target(USER), CONNECTION_CLOSED)
+        assert await client.hear_rest() == [1]
+        assert client.line.reason is None  # type: ignore[attr-defined]
+        if isinstance(client.line, UniWebSocketLine):
+            assert await client.line.ended_after_everything() == (1005, "")
+
+    play(WAYS[way], scenario)
 
 
 # ── requests ─────────────────────────────────────────────────────────────────────────────────
