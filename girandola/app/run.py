@@ -78,8 +78,9 @@ async def _serve(loaded: Loaded, sources: Sources) -> int:
     process.listen_to_signals(stopping)
     pid_file = _PidFile(config.pid_file)
     try:
-        await listeners.start(application.router, application.internal_router)
+        # HTTP comes last: who sees it answer may count on every other port, too.
         await application.start()
+        await listeners.start(application.router, application.internal_router)
         # Not before: a second start by mistake must not take the file of the running server.
         pid_file.write()
     except OSError as error:
