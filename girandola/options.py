@@ -15,6 +15,8 @@ Duration = Annotated[float, Meta(extra={"type": "duration"})]
 
 Count = Annotated[int, Meta(ge=0)]
 
+EndpointPath = Annotated[str, Meta(description="Path of the endpoint.")]
+
 
 class ChannelOptions(Struct, frozen=True, kw_only=True):
     """What the channels of one namespace can do."""
@@ -410,49 +412,51 @@ class ClassicOptions(Struct, frozen=True, kw_only=True):
     ] = 0.0
 
 
+# Two sections have these, each between options of its own, so a base class would move them.
+_Compression = Annotated[
+    bool, Meta(description="Compress messages for clients that offer permessage-deflate.")
+]
+_CompressionMinSize = Annotated[
+    int, Meta(ge=0, description="Longest message, in bytes, that is not worth compressing.")
+]
+_CompressionLevel = Annotated[
+    int,
+    Meta(
+        ge=-2,
+        le=9,
+        description="From 1, fast, to 9, small; 0: none, -1: as zlib likes, -2: Huffman only.",
+    ),
+]
+_InflatedSizeLimit = Annotated[
+    int,
+    Meta(
+        ge=0,
+        description="Largest message of a client that compresses, in bytes; "
+        "0: ten times message_size_limit.",
+    ),
+]
+
+
 class WebSocketOptions(Struct, frozen=True, kw_only=True):
     """The WebSocket endpoint (``websocket.*``)."""
 
     disabled: Annotated[bool, Meta(description="Do not offer WebSocket.")] = False
-    handler_prefix: Annotated[str, Meta(description="Path of the endpoint.")] = (
-        "/connection/websocket"
-    )
+    handler_prefix: EndpointPath = "/connection/websocket"
     message_size_limit: Annotated[
         int, Meta(ge=1, description="Largest message of a client, in bytes.")
     ] = 65536
     write_timeout: Annotated[
         Duration, Meta(ge=0, description="How long a write may take; 0: no limit.")
     ] = 1.0
-    compression: Annotated[
-        bool,
-        Meta(description="Compress messages for clients that offer permessage-deflate."),
-    ] = False
-    compression_min_size: Annotated[
-        int, Meta(ge=0, description="Longest message, in bytes, that is not worth compressing.")
-    ] = 0
-    compression_level: Annotated[
-        int,
-        Meta(
-            ge=-2,
-            le=9,
-            description="From 1, fast, to 9, small; 0: none, -1: as zlib likes, -2: Huffman only.",
-        ),
-    ] = 1
-    decompressed_message_size_limit: Annotated[
-        int,
-        Meta(
-            ge=0,
-            description="Largest message of a client that compresses, in bytes; "
-            "0: ten times message_size_limit.",
-        ),
-    ] = 0
+    compression: _Compression = False
+    compression_min_size: _CompressionMinSize = 0
+    compression_level: _CompressionLevel = 1
+    decompressed_message_size_limit: _InflatedSizeLimit = 0
 
     @property
     def inflated_size_limit(self) -> int:
         """The largest message that a compressed one may become; 0 where none is taken."""
-        if not self.compression:
-            return 0
-        return self.decompressed_message_size_limit or 10 * self.message_size_limit
+        return _inflated_size_limit(self)
 
 
 class HttpResponseOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -485,38 +489,35 @@ class ConnectCodeToHttpResponse(Struct, frozen=True, kw_only=True):
     ] = ()
 
 
-class SseOptions(Struct, frozen=True, kw_only=True):
+class StreamOptions(Struct, frozen=True, kw_only=True):
+    """What two-way streams have in common; each has its own path."""
+
+    enabled: Annotated[bool, Meta(description="Offer it.")] = False
+    handler_prefix: EndpointPath
+    max_request_body_size: Annotated[
+        int, Meta(ge=1, description="Largest request body, in bytes.")
+    ] = 65536
+    write_timeout: Annotated[
+        Duration, Meta(ge=0, description="How long a write may take; 0: no limit (girandola).")
+    ] = 1.0
+
+
+class SseOptions(StreamOptions, frozen=True, kw_only=True):
     """Server-sent events in both directions (``sse.*``)."""
 
-    enabled: Annotated[bool, Meta(description="Offer it.")] = False
-    handler_prefix: Annotated[str, Meta(description="Path of the endpoint.")] = "/connection/sse"
-    max_request_body_size: Annotated[
-        int, Meta(ge=1, description="Largest request body, in bytes.")
-    ] = 65536
-    write_timeout: Annotated[
-        Duration, Meta(ge=0, description="How long a write may take; 0: no limit (girandola).")
-    ] = 1.0
+    handler_prefix: EndpointPath = "/connection/sse"
 
 
-class HttpStreamOptions(Struct, frozen=True, kw_only=True):
+class HttpStreamOptions(StreamOptions, frozen=True, kw_only=True):
     """HTTP streaming in both directions (``http_stream.*``)."""
 
-    enabled: Annotated[bool, Meta(description="Offer it.")] = False
-    handler_prefix: Annotated[str, Meta(description="Path of the endpoint.")] = (
-        "/connection/http_stream"
-    )
-    max_request_body_size: Annotated[
-        int, Meta(ge=1, description="Largest request body, in bytes.")
-    ] = 65536
-    write_timeout: Annotated[
-        Duration, Meta(ge=0, description="How long a write may take; 0: no limit (girandola).")
-    ] = 1.0
+    handler_prefix: EndpointPath = "/connection/http_stream"
 
 
 class EmulationOptions(Struct, frozen=True, kw_only=True):
     """Where clients of SSE and HTTP streaming send commands (``emulation.*``)."""
 
-    handler_prefix: Annotated[str, Meta(description="Path of the endpoint.")] = "/emulation"
+    handler_prefix: EndpointPath = "/emulation"
     max_request_body_size: Annotated[
         int, Meta(ge=1, description="Largest request body, in bytes.")
     ] = 65536
@@ -553,9 +554,7 @@ class UniWebSocketOptions(Struct, frozen=True, kw_only=True):
     """The one-way WebSocket endpoint (``uni_websocket.*``)."""
 
     enabled: Annotated[bool, Meta(description="Offer it.")] = False
-    handler_prefix: Annotated[str, Meta(description="Path of the endpoint.")] = (
-        "/connection/uni_websocket"
-    )
+    handler_prefix: EndpointPath = "/connection/uni_websocket"
     message_size_limit: Annotated[
         int, Meta(ge=1, description="Largest message of a client, in bytes.")
     ] = 65536
@@ -571,44 +570,50 @@ class UniWebSocketOptions(Struct, frozen=True, kw_only=True):
     disable_closing_handshake: Annotated[
         bool, Meta(description="End connections without a close frame.")
     ] = False
+    compression: _Compression = False
+    compression_min_size: _CompressionMinSize = 0
+    compression_level: _CompressionLevel = 1
+    decompressed_message_size_limit: _InflatedSizeLimit = 0
+
+    @property
+    def inflated_size_limit(self) -> int:
+        """The largest message that a compressed one may become; 0 where none is taken."""
+        return _inflated_size_limit(self)
 
 
-class UniSseOptions(Struct, frozen=True, kw_only=True):
+def _inflated_size_limit(options: WebSocketOptions | UniWebSocketOptions) -> int:
+    if not options.compression:
+        return 0
+    return options.decompressed_message_size_limit or 10 * options.message_size_limit
+
+
+class UniStreamOptions(Struct, frozen=True, kw_only=True):
+    """What one-way streams have in common; each has its own path."""
+
+    enabled: Annotated[bool, Meta(description="Offer it.")] = False
+    handler_prefix: EndpointPath
+    max_request_body_size: Annotated[
+        int, Meta(ge=1, description="Largest request body, in bytes.")
+    ] = 65536
+    connect_code_to_http_response: Annotated[
+        ConnectCodeToHttpResponse,
+        Meta(description="Refused connects as HTTP statuses, instead of disconnects in a stream."),
+    ] = ConnectCodeToHttpResponse()
+    write_timeout: Annotated[
+        Duration, Meta(ge=0, description="How long a write may take; 0: no limit (girandola).")
+    ] = 1.0
+
+
+class UniSseOptions(UniStreamOptions, frozen=True, kw_only=True):
     """Server-sent events in one direction (``uni_sse.*``)."""
 
-    enabled: Annotated[bool, Meta(description="Offer it.")] = False
-    handler_prefix: Annotated[str, Meta(description="Path of the endpoint.")] = (
-        "/connection/uni_sse"
-    )
-    max_request_body_size: Annotated[
-        int, Meta(ge=1, description="Largest request body, in bytes.")
-    ] = 65536
-    connect_code_to_http_response: Annotated[
-        ConnectCodeToHttpResponse,
-        Meta(description="Refused connects as HTTP statuses, instead of disconnects in a stream."),
-    ] = ConnectCodeToHttpResponse()
-    write_timeout: Annotated[
-        Duration, Meta(ge=0, description="How long a write may take; 0: no limit (girandola).")
-    ] = 1.0
+    handler_prefix: EndpointPath = "/connection/uni_sse"
 
 
-class UniHttpStreamOptions(Struct, frozen=True, kw_only=True):
+class UniHttpStreamOptions(UniStreamOptions, frozen=True, kw_only=True):
     """HTTP streaming in one direction (``uni_http_stream.*``)."""
 
-    enabled: Annotated[bool, Meta(description="Offer it.")] = False
-    handler_prefix: Annotated[str, Meta(description="Path of the endpoint.")] = (
-        "/connection/uni_http_stream"
-    )
-    max_request_body_size: Annotated[
-        int, Meta(ge=1, description="Largest request body, in bytes.")
-    ] = 65536
-    connect_code_to_http_response: Annotated[
-        ConnectCodeToHttpResponse,
-        Meta(description="Refused connects as HTTP statuses, instead of disconnects in a stream."),
-    ] = ConnectCodeToHttpResponse()
-    write_timeout: Annotated[
-        Duration, Meta(ge=0, description="How long a write may take; 0: no limit (girandola).")
-    ] = 1.0
+    handler_prefix: EndpointPath = "/connection/uni_http_stream"
 
 
 class HttpApiOptions(Struct, frozen=True, kw_only=True):

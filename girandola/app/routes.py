@@ -6,6 +6,7 @@ Knows options and doors; not what the doors do.
 from collections.abc import Callable, Iterator
 
 from girandola.config.schema import Config
+from girandola.net.deflate import inflater
 from girandola.net.router import Route, WebSocketRoute
 from girandola.transports.base import Entrance
 from girandola.transports.emulation import EmulationDoor
@@ -52,12 +53,14 @@ def stream_routes(
         yield config.uni_http_stream.handler_prefix, _route(uni_stream, limit)
     if config.uni_websocket.enabled:
         options = config.uni_websocket
+        inflated = options.inflated_size_limit
         yield (
             options.handler_prefix,
             WebSocketRoute(
                 UniWebSocketDoor(entrance, options).accept,
                 max_message_size=options.message_size_limit,
                 write_timeout=options.write_timeout,
+                inflate=inflater(inflated) if inflated else None,
             ),
         )
 

@@ -5,6 +5,7 @@ read and ignored.
 """
 
 from girandola.errors import CONNECTION_CLOSED, Disconnect
+from girandola.net.deflate import WINDOWS, Deflater
 from girandola.net.frames import NO_STATUS
 from girandola.net.http import Request, Response
 from girandola.net.websocket import Opcode, WebSocketConnection, frame
@@ -16,15 +17,16 @@ from girandola.transports.base import Entrance, Framing, PushTransport
 _PING = V2_JSON_ONE_WAY.ping
 
 
-def _one_each(messages: list[bytes]) -> bytes:
-    return b"".join(frame(Opcode.TEXT, message) for message in messages)
+def _framing(*, joined: bool, deflater: Deflater | None = None) -> Framing:
+    """Return how pushes become frames: one each, or ``joined`` those of one moment."""
+    make = frame if deflater is None else deflater.frame
+    opcode = int(Opcode.TEXT)
 
+    def encode(messages: list[bytes]) -> bytes:
+        payloads = V2_JSON_ONE_WAY.join(messages) if joined else messages
+        return b"".join([make(opcode, payload) for payload in payloads])
 
-def _joined(messages: list[bytes]) -> bytes:
-    return _one_each(V2_JSON_ONE_WAY.join(messages))
-
-
-_ONE_EACH, _JOINED = Framing(_one_each), Framing(_joined)
+    return Framing(encode)
 
 
 class UniWebSocketTransport(PushTransport[WebSocketConnection]):
@@ -41,9 +43,10 @@ class UniWebSocketTransport(PushTransport[WebSocketConnection]):
         headers: dict[str, str],
         options: UniWebSocketOptions,
         request: bytes | None,
+        framing: Framing,
     ) -> None:
         """Prepare; ``request`` is the connect request, ``None`` where the first message is."""
-        super().__init__(entrance, headers, _JOINED if options.join_push_messages else _ONE_EACH)
+        super().__init__(entrance, headers, framing)
         self._options = options
         self._request = request
 
@@ -100,6 +103,15 @@ class UniWebSocketDoor:
     def __init__(self, entrance: Entrance, options: UniWebSocketOptions) -> None:
         self._entrance = entrance
         self._options = options
+        joined = options.join_push_messages
+        self._plain = _framing(joined=joined)
+        self._deflated = {
+            window: _framing(
+                joined=joined,
+                deflater=Deflater(window, options.compression_level, options.compression_min_size),
+            )
+            for window in WINDOWS
+        }
 
     def accept(self, request: Request) -> UniWebSocketTransport | Response:
         """Return who listens behind the handshake, or a refusal."""
@@ -108,4 +120,5 @@ class UniWebSocketDoor:
             return refusal
         headers = self._entrance.headers_of(request)
         said = request.query_params().get("cf_connect", [""])[0].encode()
-        return UniWebSocketTransport(self._entrance, headers, self._options, said or None)
+        framing = self._deflated.get(request.deflate_window, self._plain)
+        return UniWebSocketTransport(self._entrance, headers, self._options, said or None, framing)

@@ -218,7 +218,7 @@ def test_options_that_are_not_built_yet_say_so_and_are_not_unknown(tmp_path: Pat
         "engine": {"redis": {"address": "redis://r:1"}},
         "prometheus": {"enabled": True},
         "consumers": [{"name": "c"}],
-        "uni_websocket": {"compression": True},
+        "uni_websocket": {"read_buffer_size": 1},
         "channel": {
             "namespaces": [{"name": "ns", "map": {"mode": "x"}, "subscription_type": "map"}]
         },
@@ -231,7 +231,7 @@ def test_options_that_are_not_built_yet_say_so_and_are_not_unknown(tmp_path: Pat
             "engine.redis.address",
             "prometheus.enabled",
             "consumers",
-            "uni_websocket.compression",
+            "uni_websocket.read_buffer_size",
             "channel.namespaces[0].map.mode",
             "channel.namespaces[0].subscription_type",
         )

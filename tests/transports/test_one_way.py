@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 
 from girandola.core.node import Target
 from girandola.errors import CONNECTION_CLOSED
@@ -71,6 +72,7 @@ class UniWebSocketLine(WebSocketLine):
     """A client's end of a one-way WebSocket: what comes first is the connect request."""
 
     reason: tuple[int, str] | None = None
+    compression: str | None = None
 
     async def receive(self) -> str:
         message = await super().receive()
@@ -90,6 +92,12 @@ class UniWebSocketLine(WebSocketLine):
         return self.reason
 
 
+class DeflatedUniWebSocketLine(UniWebSocketLine):
+    """The same, of a client that can take compressed messages."""
+
+    compression = "deflate"
+
+
 class OneWayStreams(Streams):
     """A server with every one-way door; ``way`` is the one that ``open`` goes through."""
 
@@ -99,12 +107,12 @@ class OneWayStreams(Streams):
         if issubclass(self.way, StreamLine):
             self.line = self.way
             return self.new_line()
-        return UniWebSocketLine(await self.connect_one_way())
+        return self.way(await self.connect_one_way(compression=self.way.compression))
 
-    async def connect_one_way(self, query: str = "") -> Any:
+    async def connect_one_way(self, query: str = "", **how: Any) -> Any:
         path, self._path = self._path, "/connection/uni_websocket"
         try:
-            return await self.connect(query)
+            return await self.connect(query, **how)
         finally:
             self._path = path
 
@@ -121,7 +129,9 @@ WAYS: dict[str, type[StreamLine] | type[UniWebSocketLine]] = {
     "SSE": UniSseLine,
     "HTTP streaming": UniHttpStreamLine,
     "WebSocket": UniWebSocketLine,
+    "WebSocket, compressed": DeflatedUniWebSocketLine,
 }
+COMPRESSION = {"compression": True}
 
 Play = Callable[..., None]
 
@@ -147,12 +157,16 @@ class TestEveryOneWayTransport(OneWayContract):
 
     @pytest.fixture(params=WAYS)
     def run(self, request: pytest.FixtureRequest, loop: Any, play: Play) -> Run:
-        return lambda scenario: play(WAYS[request.param], scenario, loop=loop)
+        return lambda scenario: play(
+            WAYS[request.param], scenario, loop=loop, uni_websocket=COMPRESSION
+        )
 
     @pytest.fixture(params=WAYS)
     def run_impatiently(self, request: pytest.FixtureRequest, play: Play) -> Run:
         often = {"ping_interval": "100ms", "pong_timeout": "50ms"}
-        return lambda scenario: play(WAYS[request.param], scenario, client=often)
+        return lambda scenario: play(
+            WAYS[request.param], scenario, client=often, uni_websocket=COMPRESSION
+        )
 
 
 # ── refused connects as HTTP statuses ────────────────────────────────────────────────────────
@@ -453,3 +467,91 @@ def test_a_websocket_of_an_unwelcome_origin_is_refused(play: Play) -> None:
             assert answer.status == 403
 
     play(UniWebSocketLine, scenario)
+
+
+# ── one-way WebSocket, compressed ────────────────────────────────────────────────────────────
+
+LONG = f'"{"very " * 50}long"'
+SMALL_WINDOW = ClientPerMessageDeflateFactory(server_max_window_bits=9)
+
+
+async def listen_over(running: OneWayStreams, **how: Any) -> Client:
+    """Listen to ``a`` over a one-way WebSocket that is opened in a way of its own."""
+    client = Client(running.dialect, UniWebSocketLine(await running.connect_one_way(**how)))
+    await client.say(OneWay().connect("a"))
+    await client.hear("connected")
+    return client
+
+
+def test_a_broadcast_is_compressed_once_for_all_who_agreed_on_the_same(
+    play: Play, compressions: list[bytes]
+) -> None:
+    """Clients with the large window, with a small one, and some that do not ask."""
+
+    async def scenario(running: OneWayStreams) -> None:
+        ways: list[dict[str, Any]] = [
+            {"compression": "deflate"},
+            {"extensions": [SMALL_WINDOW]},
+            {"compression": None},
+        ]
+        clients = [await listen_over(running, **how) for _ in range(5) for how in ways]
+        compressions.clear()
+        await running.publish("a", LONG)
+        heard = [await client.hear("message") for client in clients]
+        assert {each.data for each in heard} == {json.loads(LONG)}
+        assert compressions == [heard[0].raw.encode()] * 2
+
+    play(UniWebSocketLine, scenario, uni_websocket=COMPRESSION)
+
+
+@pytest.mark.parametrize("options", [{}, COMPRESSION], ids=["by default", "by option"])
+def test_a_websocket_is_compressed_only_by_option(
+    play: Play, compressions: list[bytes], options: Any
+) -> None:
+    async def scenario(running: OneWayStreams) -> None:
+        client = await listen_over(running, compression="deflate")
+        await running.publish("a", LONG)
+        assert await client.hear_all(1) == [json.loads(LONG)]
+        extensions = client.line.socket.protocol.extensions  # type: ignore[attr-defined]
+        assert len(extensions) == bool(options)
+        assert bool(compressions) == bool(options)
+
+    play(UniWebSocketLine, scenario, uni_websocket=options)
+
+
+def test_pushes_of_one_moment_are_compressed_together_if_they_are_joined(
+    play: Play, compressions: list[bytes]
+) -> None:
+    """And short ones go as they are: as short as the options say."""
+    options = COMPRESSION | {"join_push_messages": True, "compression_min_size": 300}
+
+    async def scenario(running: OneWayStreams) -> None:
+        client = await listen_over(running, compression="deflate")
+        compressions.clear()
+        await running.publish("a", "1")
+        assert await client.hear_all(1) == [1]
+        assert compressions == []
+        await running.publish("a", LONG, LONG)
+        heard = [(await client.hear("message")).raw for _ in range(2)]
+        assert compressions == ["\n".join(heard).encode()]
+
+    play(UniWebSocketLine, scenario, uni_websocket=options)
+
+
+def test_a_connect_request_that_inflates_beyond_the_limit_ends_a_websocket(play: Play) -> None:
+    options = COMPRESSION | {"decompressed_message_size_limit": 2000}
+
+    async def scenario(running: OneWayStreams) -> None:
+        request = OneWay().connect("a")
+        client = Client(
+            running.dialect,
+            UniWebSocketLine(await running.connect_one_way(compression="deflate")),
+        )
+        await client.say(request.ljust(2000))
+        await client.hear("connected")
+        line = UniWebSocketLine(await running.connect_one_way(compression="deflate"))
+        await line.send(request.ljust(2001))
+        end = await line.ended_after_everything()
+        assert end == (1009, "message inflates to more than 2000 bytes")
+
+    play(UniWebSocketLine, scenario, uni_websocket=options)

@@ -885,20 +885,6 @@ def test_compression_is_agreed_on_where_it_is_configured(
     play(scenario, websocket=COMPRESSION if compression else {})
 
 
-@pytest.fixture
-def compressions(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
-    """Remember what was compressed."""
-    compressed: list[bytes] = []
-    really = deflate.deflate
-
-    def remembering(payload: bytes, **how: int) -> bytes:
-        compressed.append(payload)
-        return really(payload, **how)
-
-    monkeypatch.setattr(deflate, "deflate", remembering)
-    return compressed
-
-
 def inflated(data: bytes) -> bytes:
     """Read the only frame in ``data``, a short compressed text frame."""
     assert data[0] == 0xC1
