@@ -28,16 +28,15 @@ def recover_stream(
     """Close the gap between where a client stands and the top of the stream.
 
     ``page`` holds at least what follows the asked offset as far as it is kept. ``partial``: the
-    generation takes the whole history when something is missing, and must name what it saw last
-    to be called recovered; ``page`` then starts at the oldest publication kept. What is not
-    ``wanted`` is not sent, but is no gap either.
+    generation takes the whole history when something is missing; ``page`` then starts at the
+    oldest publication kept. Who does not know where it stands is never called recovered. What is
+    not ``wanted`` is not sent, but is no gap either.
     """
-    offset, epoch = asked.offset, asked.epoch
+    offset, epoch, known = asked.offset, asked.epoch, asked.knows_position
     if asked.since_uid and epoch != page.top.epoch:
         for publication in page.publications:
             if publication.uid == asked.since_uid:
-                offset, epoch = publication.offset, page.top.epoch
-    known = bool(asked.since_uid) if partial else True
+                offset, epoch, known = publication.offset, page.top.epoch, True
     missed = [publication for publication in page.publications if publication.offset > offset]
     if (
         known

@@ -100,13 +100,13 @@ def _subscribe(command_id: str, params: _Fields) -> commands.Command:
 
 
 def _recovery(recover: bool, last: str) -> commands.Recovery:
+    if not recover:
+        return commands.Recovery()
     position = uid.position_of(last)
     if position is None:
-        # No stream has this epoch: whoever names an unknown message has missed an unknown
-        # number of them.
-        position = StreamPosition(0, "_" if last else "")
+        return commands.Recovery(recover=True, since_uid=last, knows_position=False)
     return commands.Recovery(
-        recover=recover, offset=position.offset, epoch=position.epoch, since_uid=last
+        recover=True, offset=position.offset, epoch=position.epoch, since_uid=last
     )
 
 

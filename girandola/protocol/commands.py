@@ -48,12 +48,15 @@ class Recovery(Struct, frozen=True, kw_only=True):
 
     ``since_uid`` is the message id that a 2018 client saw last, for messages whose id was given
     by the publisher and so carries no position; ``offset`` and ``epoch`` come first.
+    ``knows_position``: these two say where the client stands. One of 2018 that saw nothing yet,
+    or names a message by another's id, does not know.
     """
 
     recover: bool = False
     offset: int = 0
     epoch: str = ""
     since_uid: str = ""
+    knows_position: bool = True
 
 
 class Connect(Command, kw_only=True):

@@ -16,8 +16,8 @@ import msgspec
 
 from girandola import errors
 from girandola.errors import Disconnect
-from girandola.model import Publication, StreamPosition
-from girandola.protocol import commands, uid
+from girandola.model import Publication
+from girandola.protocol import commands
 from girandola.protocol.codec import Traits
 from girandola.protocol.frames import MAX_REASON
 
@@ -101,21 +101,13 @@ class BySeqGen(commands.Recovery, frozen=True):
     """A position that the client wrote as ``seq`` and ``gen``."""
 
 
-_START = "-"
-"""Stands for the last message seen where none was: the client knows where it was, though."""
-
-
 def recovery(*, recover: bool, seq: int, gen: int, offset: int, epoch: str) -> commands.Recovery:
     """Return from where a client wants to go on; ``seq`` and ``gen`` come first."""
     has_halves = bool(seq or gen)
     if has_halves:
         offset = gen << 32 | seq
-    seen = ""
-    if recover:
-        # Like a client of 2018 that names what it saw last; others are sent all of the history.
-        seen = uid.positioned(StreamPosition(offset, epoch)) if offset else _START
     kind = BySeqGen if has_halves else commands.Recovery
-    return kind(recover=recover, offset=offset, epoch=epoch, since_uid=seen)
+    return kind(recover=recover, offset=offset, epoch=epoch)
 
 
 def seq_gen(offset: int) -> tuple[int, int]:

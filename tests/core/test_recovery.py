@@ -21,6 +21,11 @@ def asked(offset: int = 0, epoch: str = "E", since_uid: str = "") -> Recovery:
     return Recovery(recover=True, offset=offset, epoch=epoch, since_uid=since_uid)
 
 
+def nowhere(since_uid: str = "") -> Recovery:
+    """Return what a client of 2018 asks that does not know where it stands."""
+    return Recovery(recover=True, since_uid=since_uid, knows_position=False)
+
+
 def offsets(publications: list[Publication]) -> list[int]:
     return [publication.offset for publication in publications]
 
@@ -95,33 +100,43 @@ def test_who_recovers_then_has_every_publication_once(
     ("position", "sent", "recovered"),
     [
         (asked(4, "E", "x"), [5, 6], True),
+        (asked(4), [5, 6], True),
         (asked(6, "E", "x"), [], True),
         (asked(2, "E", "x"), [3, 4, 5, 6], True),
         (asked(1, "E", "x"), [3, 4, 5, 6], False),
         (asked(4, "F", "x"), [3, 4, 5, 6], False),
-        (asked(0, "", "u4"), [5, 6], True),
-        (asked(0, "", "u6"), [], True),
-        (asked(0, "", "unknown"), [3, 4, 5, 6], False),
-        (asked(0, ""), [3, 4, 5, 6], False),
+        (asked(4, "F", "u4"), [5, 6], True),
+        (nowhere("u4"), [5, 6], True),
+        (nowhere("u6"), [], True),
+        (nowhere("unknown"), [3, 4, 5, 6], False),
+        (nowhere(), [3, 4, 5, 6], False),
     ],
     ids=[
         "all there",
+        "all there, without a message id",
         "up to date",
         "just there",
         "too old",
         "another epoch",
+        "by a message id that looks like a position",
         "by a message id",
         "by the latest message id",
         "by an unknown message id",
         "saw nothing",
     ],
 )
-def test_a_client_of_2018_gets_what_there_is(
+def test_an_older_client_gets_what_there_is(
     position: Recovery, sent: list[int], recovered: bool
 ) -> None:
     """Everything kept where something is missing, without being called recovered."""
     outcome = recover_stream(position, page(3, 6), partial=True)
     assert (outcome.recovered, offsets(outcome.publications)) == (recovered, sent)
+
+
+@pytest.mark.parametrize("seen", ["", "unknown"])
+def test_who_does_not_know_where_it_stands_has_not_recovered_though_it_gets_all(seen: str) -> None:
+    outcome = recover_stream(nowhere(seen), page(1, 3), partial=True)
+    assert (outcome.recovered, offsets(outcome.publications)) == (False, [1, 2, 3])
 
 
 # ── caches ───────────────────────────────────────────────────────────────────────────────────
