@@ -8,8 +8,9 @@ frames and knows nothing of what they say.
 from collections.abc import Mapping
 
 from girandola.core.session import Session
-from girandola.errors import Disconnect
+from girandola.errors import CONNECTION_CLOSED, Disconnect
 from girandola.net.deflate import WINDOWS, Deflater
+from girandola.net.frames import NO_STATUS
 from girandola.net.http import Request, Response
 from girandola.net.websocket import Opcode, WebSocketConnection, frame
 from girandola.options import WebSocketOptions
@@ -131,8 +132,12 @@ class WebSocketTransport(PushTransport[WebSocketConnection]):
             self._pipe.resume_reading()
 
     def close(self, disconnect: Disconnect) -> None:
-        """See ``ports.Transport``."""
-        if self._pipe is not None and self._session is not None:
+        """See ``ports.Transport``. Code 3000 is never said (modern.md section 3.2)."""
+        if self._pipe is None or self._session is None:
+            return
+        if disconnect.code == CONNECTION_CLOSED.code:
+            self._pipe.close(NO_STATUS)
+        else:
             self._pipe.close(*self._session.codec.close(disconnect))
 
 

@@ -24,6 +24,7 @@ from girandola.config.load import load
 from girandola.core.grants import PublishOptions, publish_options
 from girandola.core.node import Target
 from girandola.engines.memory.broker import MemoryBroker
+from girandola.errors import CONNECTION_CLOSED, Disconnect
 from girandola.model import Publication
 from girandola.net import deflate
 from girandola.net.http import Request, Response
@@ -32,7 +33,7 @@ from girandola.net.server import Server
 from girandola.net.websocket import Opcode, WebSocketConnection
 from girandola.options import ChannelOptions
 from tests.auth.tokens import token
-from tests.contracts.transport import USER, Run, Said, Scenario, TransportContract
+from tests.contracts.transport import USER, Run, Said, Scenario, TransportContract, come
 from tests.fakes import FakeClock
 from tests.net.wire import FakeTransport as FakeSocket
 from tests.net.wire import client_frame
@@ -344,6 +345,25 @@ class TestCompressing(TransportContract):
             play(compressing, dialect=dialect, websocket=COMPRESSION | {"write_timeout": "0s"})
 
         return run
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_the_code_of_a_peer_that_went_away_is_never_said(play: Play, dialect: str) -> None:
+    """modern.md section 3.2: the close frame has no code, whatever words the API chose.
+
+    The 2018 generation has another meaning for 3000, and without a reason its clients come back.
+    """
+
+    async def scenario(running: Running) -> None:
+        for why in (CONNECTION_CLOSED, Disconnect(3000, "go away")):
+            client = await come(running)
+            await client.subscribe("a")
+            await running.publish("a", "1")
+            await running.node.disconnect(Target(USER), why)
+            assert await client.hear_rest() == [1]
+            assert await client.line.ended() == (1005, "")
+
+    play(scenario, dialect=DIALECTS[dialect]())
 
 
 # ── the handshake, from real clients ─────────────────────────────────────────────────────────
