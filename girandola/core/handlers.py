@@ -51,7 +51,7 @@ async def connect(session: "Session", command: say.Connect) -> None:
             return
         _check_limits(session, grant)
         if _has_expired(session, grant.expire_at):
-            if not session.codec.traits.connect_again:
+            if not session.codec.traits.expired_is_a_result:
                 raise Reject(EXPIRED, "the credentials have expired")
             session.log("connect answered as expired", "the credentials have expired")
             session.answer(command, _connected(session, grant, {}, expired=True))
@@ -112,7 +112,7 @@ async def refresh(session: "Session", command: say.Refresh) -> None:
     if session.closed:
         return
     expired = _has_expired(session, grant.expire_at)
-    if expired and not session.codec.traits.connect_again:
+    if expired and not session.codec.traits.expired_is_a_result:
         raise Reject(EXPIRED, "the new credentials have expired, too")
     if not expired:
         session.prolong(grant)

@@ -431,6 +431,7 @@ class Classic:
         partial_recovery=True,
         replies_together=True,
         connect_again=True,
+        expired_is_a_result=True,
     )
     binary = False
     ping = b""

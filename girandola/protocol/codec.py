@@ -25,6 +25,8 @@ class Traits(Struct, frozen=True, kw_only=True):
     """Whether the replies to one frame go out as one message when all are there."""
     connect_again: bool = False
     """Whether a refused connect may be tried again on the same connection."""
+    expired_is_a_result: bool = False
+    """Whether expired credentials get a result that says so, where others get an error."""
 
 
 class Encoding(Protocol):

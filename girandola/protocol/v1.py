@@ -21,7 +21,7 @@ from girandola.protocol import commands
 from girandola.protocol.codec import Traits
 from girandola.protocol.frames import MAX_REASON
 
-TRAITS = Traits(pings_from="client", on_gap="disconnect", partial_recovery=True)
+TRAITS = Traits(pings_from="client", on_gap="disconnect", partial_recovery=True, connect_again=True)
 
 
 class Method(IntEnum):

@@ -43,6 +43,7 @@ def test_the_facts_of_this_generation() -> None:
     assert traits.partial_recovery
     assert traits.replies_together
     assert traits.connect_again
+    assert traits.expired_is_a_result
     assert CODEC.ping == b""
 
 

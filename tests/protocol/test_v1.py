@@ -275,7 +275,8 @@ def test_clients_ping_and_a_gap_ends_the_connection(codec: Codec) -> None:
     assert codec.ping == b""
     assert codec.traits.pings_from == "client"
     assert codec.traits.on_gap == "disconnect"
-    assert not codec.traits.connect_again
+    assert codec.traits.connect_again
+    assert not codec.traits.expired_is_a_result
     assert codec.deltas is None
 
 

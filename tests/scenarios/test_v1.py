@@ -132,6 +132,29 @@ def test_an_expired_token_is_refused_with_its_number() -> None:
     ]
 
 
+def test_a_refused_connect_may_be_repeated_with_a_new_token() -> None:
+    """On the same connection; but nothing else may be asked meanwhile, and not for ever."""
+    world = World({"": OPEN}, stale_close_delay=15.0)
+    client, impatient, idle = world.open(V1_JSON), world.open(V1_JSON), world.open(V1_JSON)
+    for each in (client, impatient, idle):
+        assert "token expired" in each.ask(connect_line(exp=NOW - 1))[0]
+        assert "token expired" in each.ask(connect_line(exp=NOW - 1))[0]
+    (answer,) = client.ask(connect_line(exp=NOW + 60))
+    assert '"client":"c1"' in answer
+    assert client.ask('{"id":2,"method":1,"params":{"channel":"news"}}') == ['{"id":2,"result":{}}']
+    impatient.send('{"id":2,"method":1,"params":{"channel":"news"}}')
+    assert impatient.closed == (3003, '{"reason":"bad request","reconnect":false}')
+    world.advance(16)
+    assert idle.closed == (3007, '{"reason":"stale","reconnect":false}')
+    assert client.closed is None
+
+
+def test_who_is_connected_may_not_connect_again() -> None:
+    client = connected(World())
+    client.send(connect_line())
+    assert client.closed == (3003, '{"reason":"bad request","reconnect":false}')
+
+
 def test_a_private_channel_opens_to_a_token_for_this_connection() -> None:
     """And a token for another one ends the connection."""
     world = World({"": OPEN})
