@@ -68,7 +68,10 @@ class ConnectionToken(Struct, frozen=True, kw_only=True):
 
 
 class SubscriptionToken(Struct, frozen=True, kw_only=True):
-    """What a subscription token says. ``client`` is empty where it is good for any connection."""
+    """What a subscription token says. ``client`` is empty where it is good for any connection.
+
+    ``expires_alone``: a token for the v2 and v3 servers whose time does not limit the subscription.
+    """
 
     user: str = ""
     channel: str
@@ -76,6 +79,7 @@ class SubscriptionToken(Struct, frozen=True, kw_only=True):
     info: bytes = b""
     data: bytes = b""
     expire_at: int = 0
+    expires_alone: bool = False
     override: SubscribeOverride = SubscribeOverride()
     jti: str = ""
     issued_at: float = 0.0
@@ -124,6 +128,7 @@ class _Claims(Struct):
     subs: dict[str, _Sub | None] | None = None
     meta: Raw = Raw()
     expire_at: int | None = None
+    eto: bool | None = None
     channel: str | None = None
     client: str | None = None
     override: _Override | None = None
@@ -225,6 +230,7 @@ class Verifier:
             info=_payload("info", claims.info, claims.b64info),
             data=_payload("data", claims.data, claims.b64data),
             expire_at=_expire_at(claims),
+            expires_alone=claims.eto or False,
             override=_override(claims.override),
             jti=claims.jti or "",
             issued_at=float(claims.iat or 0),

@@ -30,7 +30,7 @@ from girandola.policy.rules import (
     signed_term,
     term,
 )
-from girandola.policy.subscribe import check_names
+from girandola.policy.subscribe import misfit
 from girandola.protocol.commands import Refresh, SignedUser, SubRefresh
 
 
@@ -95,7 +95,8 @@ async def sub_refresh(rules: Rules, peer: Peer, command: SubRefresh) -> RefreshG
         raise Close(INVALID_TOKEN, f"{who}: {error}") from None
     except KeysUnavailable as error:
         raise Reject(INTERNAL, f"{who}: {error}") from None
-    check_names(peer, command.channel, token)
+    if why_not := misfit(peer, command, token):
+        raise Close(INVALID_TOKEN, f"{who}: {why_not}")
     until = term(rules, token.expire_at)
     return RefreshGrant(
         expire_at=until.expire_at, expires=until.expires, ttl=until.ttl, info=token.info

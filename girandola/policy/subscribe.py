@@ -24,7 +24,7 @@ from girandola.errors import (
 from girandola.options import ChannelOptions
 from girandola.policy.reads import may_read_history, may_see_presence
 from girandola.policy.rules import Rules, described, signed_info, term
-from girandola.protocol.commands import SignedChannel, Subscribe
+from girandola.protocol.commands import SignedChannel, SubRefresh, Subscribe
 
 SHARED_POLL = 4
 DELTAS = ("", "fossil")
@@ -45,7 +45,7 @@ async def subscribe(rules: Rules, peer: Peer, command: Subscribe) -> SubscribeGr
     _check_name(rules, peer, command)
     if command.token:
         token = await _token(rules, peer, command)
-        grant = _token_grant(rules, options, token)
+        grant = _token_grant(rules, options, command, token)
     elif rules.channels.is_private(command.channel):
         raise _denied(peer, command, "the channel is private, and no token was given")
     elif is_open(rules, options, command.channel, peer.user):
@@ -73,19 +73,20 @@ def is_open(rules: Rules, options: ChannelOptions, channel: str, user: str) -> b
     )
 
 
-def check_names(peer: Peer, channel: str, token: SubscriptionToken) -> None:
-    """Check that a genuine subscription token is for this channel, user and connection.
+def misfit(peer: Peer, command: Subscribe | SubRefresh, token: SubscriptionToken) -> str:
+    """Return why a genuine subscription token is not for this channel, user and connection.
 
-    Raises:
-        Close: INVALID_TOKEN otherwise.
+    ``""`` where it is. A token that names this very connection needs no user where those of the
+    client's generation had none: ids of connections are not given twice.
     """
-    where = described(peer, channel)
-    if token.channel != channel:
-        raise Close(INVALID_TOKEN, f"{where}: the token is for channel {token.channel!r:.100}")
-    if token.user != peer.user:
-        raise Close(INVALID_TOKEN, f"{where}: the token is for user {token.user!r:.100}")
+    if token.channel != command.channel:
+        return f"the token is for channel {token.channel!r:.100}"
     if token.client and token.client != peer.client:
-        raise Close(INVALID_TOKEN, f"{where}: the token is for another connection")
+        return "the token is for another connection"
+    needs_no_user = command.for_connection and token.client and not token.user
+    if token.user != peer.user and not needs_no_user:
+        return f"the token is for user {token.user!r:.100}"
+    return ""
 
 
 # ── today ────────────────────────────────────────────────────────────────────────────────────
@@ -128,15 +129,23 @@ async def _token(rules: Rules, peer: Peer, command: Subscribe) -> SubscriptionTo
         raise Reject(PERMISSION_DENIED, f"{where}: subscription token: {error}") from None
     except KeysUnavailable as error:
         raise Reject(INTERNAL, f"{where}: subscription token: {error}") from None
-    check_names(peer, command.channel, token)
+    why_not = misfit(peer, command, token)
+    if why_not and command.for_connection:
+        # The connection that it was made for may just have been replaced by this one.
+        raise Reject(PERMISSION_DENIED, f"{where}: {why_not}")
+    if why_not:
+        raise Close(INVALID_TOKEN, f"{where}: {why_not}")
     return token
 
 
-def _token_grant(rules: Rules, options: ChannelOptions, token: SubscriptionToken) -> SubscribeGrant:
+def _token_grant(
+    rules: Rules, options: ChannelOptions, command: Subscribe, token: SubscriptionToken
+) -> SubscribeGrant:
     grant = subscribe_grant(options, token.override)
     grant.chan_info = token.info
     grant.data = token.data
-    grant.expire_at = term(rules, token.expire_at).expire_at
+    if not (command.for_connection and token.expires_alone):
+        grant.expire_at = term(rules, token.expire_at).expire_at
     grant.client_refreshes = grant.expire_at > 0
     return grant
 

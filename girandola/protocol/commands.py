@@ -97,10 +97,12 @@ class Subscribe(Command, kw_only=True):
     """Listen to a channel.
 
     ``delta`` names a way to send differences, or none; ``filter`` narrows what is delivered.
+    ``for_connection``: tokens of this generation name the connection, and need not name the user.
     """
 
     channel: str
     token: str = ""
+    for_connection: bool = False
     signed: SignedChannel | None = None
     recovery: Recovery = Recovery()
     reject_unrecovered: bool = False
@@ -114,10 +116,11 @@ class Subscribe(Command, kw_only=True):
 
 
 class SubRefresh(Command, kw_only=True):
-    """Prolong a subscription with a new token."""
+    """Prolong a subscription with a new token. ``for_connection``: see ``Subscribe``."""
 
     channel: str
     token: str = ""
+    for_connection: bool = False
     type: int = 0
 
 

@@ -4,6 +4,9 @@ A command names its method by a number and holds its request as ``params``; a re
 result of that method; a push is a reply without an id. As ``centrifuge`` 2.x for JavaScript and
 the libraries of its time speak it (centrifugal/protocol v0.3 to v0.7).
 
+A subscription token was for one connection, which it named as ``client``, and named no user; with
+``eto`` its ``exp`` limited the token only and not the subscription.
+
 Positions were ``seq`` and ``gen``, the halves of what became ``offset`` late in version 2. Which
 of the two a library knows it does not say, so it is told both and answered in the one that it
 asks with.

@@ -131,6 +131,7 @@ def _subscribe(command_id: int, request: _Subscribe) -> commands.Command:
         id=command_id,
         channel=v1.named(request.channel or ""),
         token=request.token or "",
+        for_connection=True,
         recovery=_recovery(request),
         data=bytes(request.data),
     )
@@ -181,8 +182,12 @@ def _refresh(command_id: int, request: _Refresh) -> commands.Command:
 
 
 def _sub_refresh(command_id: int, request: _SubRefresh) -> commands.Command:
-    channel = v1.named(request.channel or "")
-    return commands.SubRefresh(id=command_id, channel=channel, token=request.token or "")
+    return commands.SubRefresh(
+        id=command_id,
+        channel=v1.named(request.channel or ""),
+        token=request.token or "",
+        for_connection=True,
+    )
 
 
 class _Request(NamedTuple):

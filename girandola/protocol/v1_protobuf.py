@@ -47,6 +47,7 @@ def _subscribe(command_id: int, request: pb.SubscribeRequest) -> commands.Comman
         id=command_id,
         channel=v1.named(request.channel),
         token=request.token,
+        for_connection=True,
         recovery=_recovery(request),
         data=request.data,
     )
@@ -97,8 +98,12 @@ def _refresh(command_id: int, request: pb.RefreshRequest) -> commands.Command:
 
 
 def _sub_refresh(command_id: int, request: pb.SubRefreshRequest) -> commands.Command:
-    channel = v1.named(request.channel)
-    return commands.SubRefresh(id=command_id, channel=channel, token=request.token)
+    return commands.SubRefresh(
+        id=command_id,
+        channel=v1.named(request.channel),
+        token=request.token,
+        for_connection=True,
+    )
 
 
 class _Request(NamedTuple):

@@ -433,7 +433,7 @@ def test_what_is_wrong_for_ever_is_said_before_that_it_is_expired(
 def test_all_claims_of_a_subscription_token_are_read() -> None:
     claims = {
         "sub": "42", "channel": "$chat:x", "client": "c1", "info": [1], "b64data": "AAE=",
-        "expire_at": NOW + 9, "exp": NOW + 99, "jti": "j", "iat": 5.5,
+        "expire_at": NOW + 9, "exp": NOW + 99, "eto": True, "jti": "j", "iat": 5.5,
         "override": {"force_positioning": {"value": True}, "force_push_join_leave": {}},
     }  # fmt: skip
     assert subscription(token(claims)) == SubscriptionToken(
@@ -443,6 +443,7 @@ def test_all_claims_of_a_subscription_token_are_read() -> None:
         info=b"[1]",
         data=b"\x00\x01",
         expire_at=NOW + 9,
+        expires_alone=True,
         override=SubscribeOverride(force_positioning=True, force_push_join_leave=False),
         jti="j",
         issued_at=5.5,

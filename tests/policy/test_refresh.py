@@ -136,6 +136,31 @@ def test_a_good_token_prolongs_the_subscription_and_replaces_its_info(
     assert run(policy().sub_refresh(FakePeer(subscribed="a"), command)) == grant
 
 
+@pytest.mark.parametrize(
+    ("claims", "good"),
+    [
+        ({"client": "c1"}, True),
+        ({"client": "c2"}, False),
+        ({"client": "c1", "channel": "b"}, False),
+        ({"client": "c1", "sub": "43"}, False),
+        ({}, False),
+    ],
+    ids=str,
+)
+def test_a_token_for_this_connection_prolongs_without_a_user(
+    claims: dict[str, Any], good: bool
+) -> None:
+    """For clients of the v2 and v3 servers; what is not for them ends the connection."""
+    token = jwt({"channel": "a", "exp": NOW + 60} | claims)
+    decision = policy().sub_refresh(
+        FakePeer(subscribed="a"), SubRefresh(channel="a", token=token, for_connection=True)
+    )
+    if good:
+        assert run(decision).expire_at == NOW + 60
+    else:
+        assert refusal(decision) == INVALID_TOKEN
+
+
 # ── 2018 (classic.md section 4.7) ────────────────────────────────────────────────────────────
 
 

@@ -247,6 +247,50 @@ def test_a_token_overrides_the_namespace_and_leaves_the_rest_to_it() -> None:
     )
 
 
+# ── with a token for one connection, as clients of the v2 and v3 servers have it ─────────────
+
+
+@pytest.mark.parametrize("user", ["42", ""])
+@pytest.mark.parametrize("channel", ["$a", "a"])
+def test_a_token_for_this_connection_needs_no_user(channel: str, user: str) -> None:
+    token = jwt({"channel": channel, "client": "c1", "info": 1})
+    grant = subscribe(policy(), channel, user, token=token, for_connection=True)
+    assert grant.chan_info == b"1"
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"client": "c2"},
+        {"client": "c1", "channel": "$b"},
+        {"client": "c1", "sub": "43"},
+        {"client": "c2", "sub": "42"},
+        {"client": "", "sub": ""},
+        {},
+    ],
+    ids=str,
+)
+def test_a_token_for_another_connection_channel_or_user_opens_none(claims: dict[str, Any]) -> None:
+    """It is refused without an end of the connection, as v2 and v3 servers did."""
+    token = jwt({"channel": "$a"} | claims)
+    assert refused(policy(), "$a", token=token, for_connection=True) == PERMISSION_DENIED
+
+
+@pytest.mark.parametrize("for_connection", [False, True])
+def test_only_a_token_for_a_connection_may_expire_alone(for_connection: bool) -> None:
+    """``eto`` was a word of the v2 and v3 servers; an expired token opens nothing all the same."""
+    claims = {"sub": "42", "channel": "$a", "client": "c1", "eto": True}
+    good, expired = jwt(claims | {"exp": NOW + 60}), jwt(claims | {"exp": NOW})
+    grant = subscribe(policy(), "$a", token=good, for_connection=for_connection)
+    assert (grant.expire_at, grant.client_refreshes) == (
+        (0, False) if for_connection else (NOW + 60, True)
+    )
+    assert refused(policy(), "$a", token=expired, for_connection=True) == TOKEN_EXPIRED
+
+
+# ── keys ─────────────────────────────────────────────────────────────────────────────────────
+
+
 def test_subscription_tokens_may_have_a_key_of_their_own() -> None:
     rules = policy(sub_key="another key")
     claims = {"sub": "42", "channel": "$a"}

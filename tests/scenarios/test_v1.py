@@ -155,12 +155,59 @@ def test_who_is_connected_may_not_connect_again() -> None:
     assert client.closed == (3003, '{"reason":"bad request","reconnect":false}')
 
 
+HS256 = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9"
+FOR_C1 = (
+    # {"client": "c1", "channel": "$x"}
+    f"{HS256}.eyJjbGllbnQiOiAiYzEiLCAiY2hhbm5lbCI6ICIkeCJ9"
+    ".bigflCcXBS1CTvGAY-A57dG6gX3ibbJaq9SKRbVgE10"
+)
+FOR_A_MINUTE = (
+    # {"client": "c1", "channel": "$x", "exp": 1700000060}
+    f"{HS256}.eyJjbGllbnQiOiAiYzEiLCAiY2hhbm5lbCI6ICIkeCIsICJleHAiOiAxNzAwMDAwMDYwfQ"
+    ".pwAVeBiYeUeWwFTjda-B7RcteQQEtHbFXX3-dhQ19lo"
+)
+USED_WITHIN_A_MINUTE = (
+    # {"client": "c1", "channel": "$x", "exp": 1700000060, "eto": true}
+    f"{HS256}.eyJjbGllbnQiOiAiYzEiLCAiY2hhbm5lbCI6ICIkeCIsICJleHAiOiAxNzAwMDAwMDYwLCAiZXRvIjogd"
+    "HJ1ZX0.rs7XA1qG0v6JUS9EP93CaLGdzQUNfVYPFMUjRlDMpqo"
+)
+"""What a backend of then signed: no word of the user."""
+
+
+def private_line(token: str, channel: str = "$x") -> str:
+    return f'{{"id":2,"method":1,"params":{{"channel":"{channel}","token":"{token}"}}}}'
+
+
 def test_a_private_channel_opens_to_a_token_for_this_connection() -> None:
-    """And a token for another one ends the connection."""
+    """A token for another connection or channel is refused; the connection goes on."""
     world = World({"": OPEN})
     client, other = connected(world), connected(world)
-    jwt = sub_token("$x", client=client.name)
-    line = f'{{"id":2,"method":1,"params":{{"channel":"$x","token":"{jwt}"}}}}'
-    assert client.ask(line) == ['{"id":2,"result":{}}']
-    assert other.ask(line) == []
-    assert other.closed == (3002, '{"reason":"invalid token","reconnect":false}')
+    assert client.ask(private_line(FOR_C1)) == ['{"id":2,"result":{}}']
+    denied = ['{"id":2,"error":{"code":103,"message":"permission denied"}}']
+    assert other.ask(private_line(FOR_C1)) == denied
+    assert client.ask(private_line(FOR_C1, "$y")) == denied
+    assert other.ask(private_line(sub_token("$x"))) == ['{"id":2,"result":{}}']
+
+
+def test_clients_of_today_need_a_token_that_names_the_user() -> None:
+    client = World({"": OPEN}).connect()
+    client.send(f'{{"id":2,"subscribe":{{"channel":"$x","token":"{FOR_C1}"}}}}')
+    assert client.closed == (3500, "invalid token")
+
+
+def test_a_token_limits_the_subscription_unless_it_only_limits_itself() -> None:
+    world = World({"": OPEN}, ping_interval=0.0, expired_sub_close_delay=5.0)
+    limited, free = connected(world), connected(world)
+    free.session.client = "c1"
+    assert limited.ask(private_line(FOR_A_MINUTE)) == [
+        '{"id":2,"result":{"expires":true,"ttl":60}}'
+    ]
+    assert free.ask(private_line(USED_WITHIN_A_MINUTE)) == ['{"id":2,"result":{}}']
+    world.advance(120)
+    assert limited.closed == (3006, '{"reason":"subscription expired","reconnect":true}')
+    assert free.closed is None
+    late = connected(world)
+    late.session.client = "c1"
+    assert late.ask(private_line(USED_WITHIN_A_MINUTE)) == [
+        '{"id":2,"error":{"code":109,"message":"token expired"}}'
+    ]

@@ -165,15 +165,14 @@ class Peer:
     def _subscription_token(self, client: str, channel: str, *, connection: str = "") -> str | None:
         """Play the backend: a token for the channel, or None for a user who may not.
 
-        Where a ``connection`` is given, the token is good for no other one.
+        Where a ``connection`` is given, the token is for that one, and does not name the user.
         """
         self.journal.write({"event": "asked_subscription", "client": client, "channel": channel})
         user = self._users[client]
         if channel in user.get("denied", ()):
             return None
-        claims: dict[str, Any] = {"sub": user["user"], "channel": channel}
-        if connection:
-            claims["client"] = connection
+        who = {"client": connection} if connection else {"sub": user["user"]}
+        claims: dict[str, Any] = {"channel": channel, **who}
         if "subscription_lifetime" in user:
             claims["exp"] = int(time.time()) + user["subscription_lifetime"]
         return jwt(claims, "a guess") if "forged" in user else jwt(claims)

@@ -216,11 +216,12 @@ async def test_a_private_channel_stays_closed_to_forged_tokens(
 async def test_a_token_for_one_connection_is_of_no_use_to_another(
     peer: Peer, server: Server, channel: str, user: str
 ) -> None:
-    """Who comes with another connection's subscription token is disconnected for good."""
+    """Who comes with another connection's subscription token is refused."""
     private = f"${channel}"
     await peer.connected("mallory", server.url, user=user, connection=str(uuid.uuid4()))
     await peer.subscribe("mallory", private)
-    await peer.wait("disconnected", "mallory", reason="invalid token")
+    entry = (await peer.wait("subscription_error", "mallory", channel=private))[0]
+    assert (entry["code"], entry["message"]) == (103, "permission denied")
     assert not peer.all("subscribed", "mallory", channel=private)
 
 
