@@ -11,11 +11,11 @@ import asyncio
 import logging
 import math
 from collections.abc import Awaitable, Callable
-from email.utils import formatdate
 from typing import cast
 
 from girandola.core.ports import Clock
 from girandola.net import deflate
+from girandola.net.answers import AnswerHeads
 from girandola.net.handshake import handshake_refusal, handshake_response, select_subprotocol
 from girandola.net.messages import (
     DEFAULT_MAX_BODY,
@@ -28,8 +28,6 @@ from girandola.net.messages import (
     Route,
     Streaming,
     WebSocketRoute,
-    encode_response,
-    encode_stream_head,
     plain_response,
 )
 from girandola.net.request_parser import Refusal, RequestParser
@@ -49,7 +47,6 @@ __all__ = [
     "Route",
     "Streaming",
     "WebSocketRoute",
-    "encode_response",
     "plain_response",
 ]
 
@@ -73,8 +70,8 @@ class Connections:
         self.streams: set[Stream] = set()
         self.draining = False
         self.on_empty: Callable[[], object] | None = None
+        self.heads = AnswerHeads(clock)
         self._sweeping = False
-        self._date = (0, "")
 
     def make(self) -> "HttpConnection":
         """Return the protocol of a new connection."""
@@ -138,13 +135,6 @@ class Connections:
             if self.draining:
                 connection.close_if_idle()
         self._tell_if_empty()
-
-    def date(self) -> str:
-        """Return the value of a Date header, now."""
-        now = int(self.clock.time())
-        if self._date[0] != now:
-            self._date = (now, formatdate(now, usegmt=True))
-        return self._date[1]
 
     def _sweep(self) -> None:
         now = self.clock.now()
@@ -299,17 +289,21 @@ class HttpConnection(asyncio.Protocol):
 
     def _read_head(self) -> None:
         if self._phase == _IDLE:
+            request = self._parser.read_familiar()
+            if request is not None:
+                self._take(request)
+                return
             self._phase = _HEAD
             self._set_deadline(self._shared.limits.head_timeout)
         request = self._parser.read_head()
-        if request is None:
-            return
+        if request is not None:
+            self._take(request)
+
+    def _take(self, request: Request) -> None:
+        """Go where the path of the request leads."""
         if logger.isEnabledFor(logging.DEBUG):
             self._started = self._shared.clock.now()
-        self._follow(request, self._shared.find(request))
-
-    def _follow(self, request: Request, target: Route | WebSocketRoute | Response) -> None:
-        """Go where the path of the request leads."""
+        target = self._shared.find(request)
         length = self._parser.body_length
         # What cannot be told from the next request ends the connection with the answer.
         entangled = length > 0 or self._parser.offers_upgrade
@@ -319,6 +313,8 @@ class HttpConnection(asyncio.Protocol):
             self._open_websocket(request, target, close=entangled)
         elif math.isfinite(length) and length > target.max_body:
             self._refuse(413, f"body of {length} bytes, at most {target.max_body} are taken")
+        elif request.body:
+            self._dispatch(request, target)
         else:
             self._route = target
             self._parser.begin_body()
@@ -389,11 +385,8 @@ class HttpConnection(asyncio.Protocol):
         # What came behind the request goes unanswered.
         reusable = chunked and self._parser.keep_alive and not self._parser.has_input()
         try:
-            head = encode_stream_head(
-                streaming,
-                date=self._shared.date(),
-                connection="keep-alive" if reusable else "close",
-                chunked=chunked,
+            head = self._shared.heads.stream(
+                streaming, connection="keep-alive" if reusable else "close", chunked=chunked
             )
         except ValueError:
             self._fail(request)
@@ -423,10 +416,9 @@ class HttpConnection(asyncio.Protocol):
         if keep:
             connection = "keep-alive" if request.http_version == "1.0" else ""
         head_only = request.method == "HEAD"
-        date = self._shared.date()
         try:
-            encoded = encode_response(
-                response, date=date, connection=connection, head_only=head_only
+            encoded = self._shared.heads.response(
+                response, connection=connection, head_only=head_only
             )
         except ValueError:
             self._fail(request)
@@ -447,9 +439,8 @@ class HttpConnection(asyncio.Protocol):
     def _refuse(self, status: int, reason: str) -> None:
         """Answer what is not, or not yet, a request for anyone, and end the connection."""
         logger.info("connection %s: refused with %d: %s", self._peer, status, reason)
-        response = plain_response(status)
-        date = self._shared.date()
-        self._transport.write(encode_response(response, date=date, connection="close"))
+        encoded = self._shared.heads.response(plain_response(status), connection="close")
+        self._transport.write(encoded)
         self._end(linger=True)
 
     def _open_websocket(self, request: Request, route: WebSocketRoute, *, close: bool) -> None:

@@ -1,6 +1,6 @@
 """Requests, answers, and the routes between them: plain values, without any I/O.
 
-It knows how an answer's head is written; not how a request is read, nor which routes there are.
+It knows what is said; not how a request is read or an answer written, nor which routes there are.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -20,7 +20,8 @@ class Request:
     """One request, whole: the body is here before a handler sees it.
 
     ``path`` is percent-decoded, ``raw_path`` is not; neither has the query. ``headers`` has names
-    in lower case, and repeated values joined by ``", "``. ``peer`` is like ``127.0.0.1:5555``.
+    in lower case, and repeated values joined by ``", "``; requests of one connection may share
+    them, so they are only read. ``peer`` is like ``127.0.0.1:5555``.
     ``subprotocol`` is what a WebSocket handshake agreed on, ``""`` for none. ``deflate_window``
     is one of ``deflate.WINDOWS`` where it agreed on permessage-deflate, 0 where it did not.
     """
@@ -42,9 +43,9 @@ class Request:
         self,
         method: str,
         raw_path: str,
-        *,
         query: str = "",
         headers: dict[str, str] | None = None,
+        *,
         body: bytes = b"",
         peer: str = "",
         http_version: str = "1.1",
@@ -115,53 +116,11 @@ class Streaming:
 
 def plain_response(status: int, headers: Sequence[tuple[str, str]] = ()) -> Response:
     """Return an answer that says just the name of its status, and a line feed."""
-    return Response(status, f"{_PHRASES[status]}\n".encode(), headers=headers)
+    return Response(status, f"{PHRASES[status]}\n".encode(), headers=headers)
 
 
-_PHRASES = {int(status): status.phrase for status in HTTPStatus}
-_WITHOUT_BODY = frozenset({204, 304})
-
-
-def encode_response(
-    response: Response, *, date: str, connection: str = "", head_only: bool = False
-) -> bytes:
-    """Return the bytes of an answer. ``connection`` is the value of that header, if any.
-
-    Raises ``ValueError`` when a header would end before its end.
-    """
-    status, body = response.status, response.body
-    lines = []
-    if status not in _WITHOUT_BODY:
-        if response.content_type:
-            lines.append(f"Content-Type: {response.content_type}")
-        lines.append(f"Content-Length: {len(body)}")
-    if connection:
-        lines.append(f"Connection: {connection}")
-    head = _encode_head(status, date, lines, response.headers)
-    return head if head_only or status in _WITHOUT_BODY else head + body
-
-
-def encode_stream_head(streaming: Streaming, *, date: str, connection: str, chunked: bool) -> bytes:
-    """Return the head of a streaming answer. Raises like ``encode_response``."""
-    lines = []
-    if streaming.content_type:
-        lines.append(f"Content-Type: {streaming.content_type}")
-    if chunked:
-        lines.append("Transfer-Encoding: chunked")
-    lines.append(f"Connection: {connection}")
-    return _encode_head(200, date, lines, streaming.headers)
-
-
-def _encode_head(
-    status: int, date: str, lines: list[str], headers: Sequence[tuple[str, str]]
-) -> bytes:
-    first = [f"HTTP/1.1 {status} {_PHRASES.get(status, 'Status')}", f"Date: {date}"]
-    lines = first + lines + [f"{name}: {value}" for name, value in headers]
-    head = "\r\n".join(lines)
-    breaks = len(lines) - 1
-    if head.count("\r") != breaks or head.count("\n") != breaks or "\0" in head:
-        raise ValueError("a response header holds a line break")
-    return head.encode("latin-1") + b"\r\n\r\n"
+PHRASES = {int(status): status.phrase for status in HTTPStatus}
+"""What statuses are called."""
 
 
 # ── where a path leads ───────────────────────────────────────────────────────────────────────

@@ -5,6 +5,7 @@ how they are answered.
 """
 
 import math
+import re
 
 import httptools
 
@@ -13,6 +14,9 @@ from girandola.net.messages import HttpLimits, Request
 _HEAD_END = b"\r\n\r\n"
 _QUIET_LIMIT = 64 * 1024  # bytes of chunk framing and trailers with no content between them
 _PIECE_SIZE = 16 * 1024
+_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d+)[ \t]*\r\n", re.IGNORECASE)
+_FAMILIAR_SIZE = 2048  # bytes of the longest head worth remembering
+_LENGTH_DIGITS = 9
 
 
 class Refusal(Exception):
@@ -28,6 +32,34 @@ class _TooManyHeaders(Exception):
     """Raised into httptools to stop it."""
 
 
+class _FamiliarHead:
+    """A head that was parsed: clients send the same one again, but for the body's length.
+
+    ``before`` and ``after`` are its bytes around the value of Content-Length.
+    """
+
+    __slots__ = ("_headers", "_method", "_peer", "_query", "_raw_path", "after", "before")
+
+    def __init__(self, before: bytes, after: bytes, request: Request) -> None:
+        self.before = before
+        self.after = after
+        # Not the request itself: its body is not ours to keep.
+        self._method = request.method
+        self._raw_path = request.raw_path
+        self._query = request.query
+        self._headers = request.headers
+        self._peer = request.peer
+
+    def request_with(self, body: bytes, length: str) -> Request:
+        """Return the request that this head makes with ``body``."""
+        headers = self._headers
+        if headers["content-length"] != length:
+            headers = {**headers, "content-length": length}
+        return Request(
+            self._method, self._raw_path, self._query, headers, body=body, peer=self._peer
+        )
+
+
 class RequestParser:
     """One request after the other, however the bytes are cut.
 
@@ -36,17 +68,22 @@ class RequestParser:
     pieces that never reach beyond one request (an empty line ends every head and every chunked
     body; other bodies have a length). So what follows a request waits unparsed. After a
     ``Refusal`` the bytes have no more meaning: do not ask again.
+
+    A request that is here as a whole and has the head of the one before it is not parsed again;
+    that saves a publisher most of what HTTP costs (docs/performance.md).
     """
 
     __slots__ = (
         "_body",
         "_body_left",
         "_data",
+        "_familiar",
         "_fed",
         "_first_byte",
         "_head_done",
         "_header_count",
         "_headers",
+        "_is_clean",
         "_limits",
         "_parser",
         "_peer",
@@ -55,6 +92,7 @@ class RequestParser:
         "_tail",
         "_target",
         "_upgrade",
+        "body_length",
         "complete",
         "keep_alive",
         "request",
@@ -67,15 +105,24 @@ class RequestParser:
         self._parser = httptools.HttpRequestParser(self)
         self._data = b""  # fed and, from _position on, not looked at yet
         self._position = 0
+        self._familiar: _FamiliarHead | None = None
+        self._upgrade = False
+        self.keep_alive = False
+        """Whether the peer wants the connection to go on after the answer."""
+        self.body_length = 0.0
+        """How many bytes the body has; infinity where only its end will tell."""
         self.forget()
+        self._clean()
 
     def forget(self) -> None:
         """Begin the next request."""
         self.request: Request | None = None
         self.complete = False
         """Whether nothing of the request is still to come."""
-        self.keep_alive = False
-        """Whether the peer wants the connection to go on after the answer."""
+
+    def _clean(self) -> None:
+        """Forget what httptools said of the request before."""
+        self._is_clean = True
         self._target = b""
         self._headers: dict[str, str] = {}
         self._header_count = 0
@@ -110,27 +157,54 @@ class RequestParser:
         self.drop_input()
         del self._parser
 
+    def read_familiar(self) -> Request | None:
+        """Return the next request, complete, if all of it is here and its head came before.
+
+        To be asked between requests only; ``read_head`` knows the others.
+        """
+        familiar = self._familiar
+        data, start = self._data, self._position
+        if familiar is None or not data.startswith(familiar.before, start):
+            return None
+        start += len(familiar.before)
+        after = familiar.after
+        end = data.find(after, start, start + _LENGTH_DIGITS + len(after))
+        digits = data[start:end]
+        if end < 0 or not digits.isdigit():
+            return None
+        start = end + len(after)
+        length = int(digits)
+        end = start + length
+        if end > len(data):
+            return None
+        self._position = end
+        self.body_length = length
+        self.keep_alive = self.complete = True
+        request = familiar.request_with(data[start:end], digits.decode())
+        self.request = request
+        return request
+
     def read_head(self) -> Request | None:
         """Return the next request once its head is here; its body is still empty.
 
         Raises ``Refusal``.
         """
+        if not self._is_clean:
+            self._clean()
         while self.has_input():
-            self._feed_piece(self._count_head(self._next_piece()))
+            piece = self._count_head(self._next_piece())
+            self._feed_piece(piece)
             if self._head_done:
-                self.request = self._make_request()
-                self._check_head(self.request)
-                return self.request
+                self._is_clean = False
+                request = self.request = self._make_request()
+                self._check_head(request)
+                self.body_length = self._length_of_body()
+                if self._fed == len(piece):
+                    self._remember(piece, request)
+                return request
             if self._fed > self._limits.head_size:
                 raise Refusal(431, f"head of more than {self._limits.head_size} bytes")
         return None
-
-    @property
-    def body_length(self) -> float:
-        """How many bytes the body has; infinity where only its end will tell."""
-        if "transfer-encoding" in self._headers:
-            return math.inf
-        return int(self._headers.get("content-length", "0"))
 
     @property
     def offers_upgrade(self) -> bool:
@@ -194,6 +268,28 @@ class RequestParser:
         self.complete = True
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────
+
+    def _length_of_body(self) -> float:
+        if "transfer-encoding" in self._headers:
+            return math.inf
+        return int(self._headers.get("content-length", "0"))
+
+    def _remember(self, head: bytes, request: Request) -> None:
+        """Remember a whole head, if nothing but the body's length is to be read in it."""
+        self._familiar = None
+        headers = request.headers
+        if (
+            len(head) > min(_FAMILIAR_SIZE, self._limits.head_size - _LENGTH_DIGITS)
+            or self._upgrade
+            or request.http_version != "1.1"
+            or "transfer-encoding" in headers
+            or not headers.get("content-length", "").isdigit()
+        ):
+            return
+        length = _LENGTH.search(head)
+        if length is not None:
+            before, after = head[: length.start(1)], head[length.end(1) :]
+            self._familiar = _FamiliarHead(before, after, request)
 
     def _next_piece(self) -> bytes:
         start = self._position
@@ -260,8 +356,8 @@ class RequestParser:
         return Request(
             method,
             path,
-            query=query_text,
-            headers=self._headers,
+            query_text,
+            self._headers,
             peer=self._peer,
             http_version=self._parser.get_http_version(),
         )

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from girandola.net.answers import AnswerHeads
 from girandola.net.http import (
     Connections,
     HttpLimits,
@@ -17,7 +18,6 @@ from girandola.net.http import (
     Response,
     Route,
     WebSocketRoute,
-    encode_response,
 )
 from girandola.net.router import Router
 from girandola.net.websocket import Listener
@@ -181,14 +181,14 @@ def test_a_connection_stays_as_the_client_wants(
 
 @pytest.mark.parametrize("status", [204, 304])
 def test_an_answer_that_has_no_body_has_no_length_either(status: int) -> None:
-    encoded = encode_response(Response(status, b"?"), date="now")
-    assert encoded.split(b"\r\n")[1:] == [b"Date: now", b"", b""]
+    encoded = AnswerHeads(FakeClock()).response(Response(status, b"?"))
+    assert encoded.split(b"\r\n", 1)[1] == DATE + b"\r\n"
 
 
 @pytest.mark.parametrize("value", ["a\r\nSet-Cookie: b", "a\nb", "a\rb", "a\0b", "…"])
 def test_a_header_that_would_break_the_answer_is_never_sent(value: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011  whichever of the two kinds
-        encode_response(Response(200, headers=[("X-Name", value)]), date="now")
+        AnswerHeads(FakeClock()).response(Response(200, headers=[("X-Name", value)]))
 
 
 def test_an_unsendable_answer_becomes_a_500(caplog: pytest.LogCaptureFixture) -> None:
@@ -418,6 +418,9 @@ good_requests = st.sampled_from(
         post(b""),
         post(b"\r\n\r\n\r\n\r\n"),
         post(b"0\r\n\r\nGET / HTTP/1.1\r\n\r\n"),
+        post(b"abc", "A: b"),
+        post(b"x" * 99, "A: b"),
+        post(b"abc").replace(b"Length: 3", b"Length: \t003 "),
         chunked(b"abc", b"\r\n\r\n", b"x" * 30),
         chunked(trailers=b"A: b\r\nC: d\r\n"),
         chunked(b"a").replace(b"1\r\na", b"1;x=y\r\na"),
@@ -449,15 +452,19 @@ last_requests = st.sampled_from(
 )
 
 
+def seen(requests: list[Request]) -> list[tuple[Any, ...]]:
+    """What handlers are shown."""
+    return [(r.method, r.path, r.query, r.headers, r.body) for r in requests]
+
+
 def outcome_of(pieces: list[bytes]) -> tuple[Any, ...]:
     """All that can be seen of a connection after these bytes."""
     site = Site()
     written = site.ask(*pieces)
     listener = site.listener
     assert isinstance(listener, FakeListener)
-    seen = [(r.method, r.path, r.query, r.headers, r.body) for r in site.requests]
     ended = site.transport.closing or site.transport.eof_written
-    return written, seen, listener.events, ended
+    return written, seen(site.requests), listener.events, ended
 
 
 @given(
@@ -471,6 +478,23 @@ def test_it_makes_no_difference_where_the_network_cuts_requests(
 ) -> None:
     data = b"".join(requests) + last
     assert outcome_of(cut(data, places)) == outcome_of([data])
+
+
+@given(st.lists(good_requests, max_size=6))
+@settings(max_examples=300, deadline=None)
+def test_a_request_means_the_same_whatever_came_before_it(requests: list[bytes]) -> None:
+    together = Site()
+    for request in requests:
+        alone = Site()
+        before = len(together.requests)
+        assert together.ask(request) == alone.ask(request)
+        assert seen(together.requests[before:]) == seen(alone.requests)
+
+
+def test_a_body_that_is_too_long_is_refused_behind_a_head_that_came_before() -> None:
+    site = Site()
+    assert site.ask(post(b"x" * 10)).endswith(b"hello xxxxxxxxxx")
+    assert site.ask(post(b"x" * 101)) == refusal(b"413 Request Entity Too Large")
 
 
 def test_it_makes_no_difference_if_every_byte_comes_alone() -> None:
