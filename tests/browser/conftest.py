@@ -45,6 +45,17 @@ WAYS = {
     ),
     "sse": modern("sse", "/connection/sse", "sse.enabled"),
     "sockjs": modern("sockjs", "/connection", "sockjs.enabled", scripts=(SOCKJS, *MODERN)),
+    "websocket-v1": Way("openV1", "/connection/websocket", ("centrifuge-2.8.js",)),
+    "websocket-protobuf-v1": Way(
+        "openV1", "/connection/websocket", ("centrifuge-2.8.protobuf.js",)
+    ),
+    "sockjs-v1": Way(
+        "openV1",
+        "/connection",
+        scripts=(SOCKJS, "centrifuge-2.8.js"),
+        transport="xhr-streaming",
+        switch="sockjs.enabled",
+    ),
     "websocket-2018": Way("openClassic", "/connection/websocket", ("centrifuge-1.5.js",)),
     "sockjs-websocket-2018": sockjs_of_2018("websocket"),
     "sockjs-xhr-streaming-2018": sockjs_of_2018("xhr-streaming"),

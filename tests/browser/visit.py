@@ -23,6 +23,8 @@ PAGE = Path(__file__).parent / "page"
 MODULES = NODE / "node_modules"
 SCRIPTS = {
     "centrifuge-1.5.js": MODULES / "centrifuge-1.5/centrifuge.js",
+    "centrifuge-2.8.js": MODULES / "centrifuge-2.8/dist/centrifuge.js",
+    "centrifuge-2.8.protobuf.js": MODULES / "centrifuge-2.8/dist/centrifuge.protobuf.js",
     "centrifuge-5.8.js": MODULES / "centrifuge-5.8/dist/centrifuge.js",
     "centrifuge-5.8.protobuf.js": MODULES / "centrifuge-5.8/dist/centrifuge.protobuf.js",
     "sockjs-1.1.js": MODULES / "sockjs-client-1.1/dist/sockjs.js",

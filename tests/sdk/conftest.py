@@ -42,7 +42,10 @@ CONFIG: dict[str, Any] = {
     "channel": {"namespaces": NAMESPACES},
     "http_api": {"key": API_KEY},
     "classic": {"secret": CLASSIC_SECRET},
-    **{door: {"enabled": True} for door in ("sse", "http_stream", "uni_sse", "uni_http_stream")},
+    **{
+        door: {"enabled": True}
+        for door in ("sse", "http_stream", "uni_sse", "uni_http_stream", "sockjs")
+    },
 }
 """Today's options, with girandola's own section for clients of 2018."""
 IMPATIENT_CONFIG: dict[str, Any] = {

@@ -42,6 +42,32 @@ function openModern(host, path, { channel, token, transport }) {
   client.connect();
 }
 
+/** The centrifuge for the v2 and v3 servers, over WebSocket or the transport of SockJS named. */
+function openV1(host, path, { channel, token, transport }) {
+  const [read, write] = isBinary() ? [fromBytes, toBytes] : [(data) => data, (data) => data];
+  const client = new Centrifuge(transport ? `http://${host}${path}` : `ws://${host}${path}`, {
+    protocol: isBinary() ? 'protobuf' : '',
+    sockjs: window.SockJS ?? null,
+    sockjsTransports: [transport],
+    minRetry: 50,
+    maxRetry: 200,
+    onTransportClose: ({ reason }) => note('broken', { reason }),
+  });
+  client.setToken(token);
+  client.on('connect', ({ transport }) => note('connected', { transport }));
+  client.on('disconnect', ({ reason, reconnect }) => {
+    if (!reconnect) note('disconnected', { reason });
+  });
+  const subscription = client.subscribe(channel, {
+    publish: ({ data }) => note('publication', { data: read(data) }),
+    subscribe: ({ recovered, isResubscribe }) => {
+      note('subscribed', { recovered, wasRecovering: isResubscribe });
+    },
+  });
+  publish = (data) => subscription.publish(write(data)).then(() => null);
+  client.connect();
+}
+
 /** The centrifuge of 2018, over WebSocket or the transport of SockJS named. */
 function openClassic(host, path, { channel, transport, ...credentials }) {
   const client = new Centrifuge({

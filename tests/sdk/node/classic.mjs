@@ -13,6 +13,9 @@ const sockJS = transports.length ? { sockJS: SockJS, transports, pingInterval: 1
 // The library looks for what a browser has.
 global.WebSocket = WebSocket;
 
+/** The address of SockJS around the WebSocket at `url`. */
+const sockjsAround = (url) => url.replace(/^ws(.*)\/websocket$/, 'http$1');
+
 const clients = new Map();
 const subscriptions = new Map();
 
@@ -31,7 +34,7 @@ function answerWith(promise, callback) {
 
 function open({ client, url, credentials, delay }) {
   const centrifuge = new Centrifuge({
-    url,
+    url: transports.length ? sockjsAround(url) : url,
     ...credentials,
     ...sockJS,
     retry: delay,

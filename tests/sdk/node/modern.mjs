@@ -1,7 +1,9 @@
 // npm centrifuge 5.8.0: today's protocol in JSON, or in Protobuf where the first argument says so,
 // over WebSocket or the transports that the second argument names (`nowhere` is a WebSocket that
-// does not get through). Payloads are JSON values to the tests in both.
+// does not get through; SockJS goes by those of its own that the third one names). Payloads are JSON
+// values to the tests in both.
 import { EventSource } from 'eventsource-3';
+import SockJS from 'sockjs-client-1.1';
 import WebSocket from 'ws-8';
 
 import { ask, drive, tell } from './driver.mjs';
@@ -49,6 +51,10 @@ function open({ client, url, token, data, delay }) {
   const centrifuge = new Centrifuge(transports.map((name) => endpointOf(name, url)), {
     websocket: WebSocket,
     eventsource: EventSource,
+    sockjs: SockJS,
+    sockjsOptions: { transports: process.argv[4]?.split(',') },
+    // In Node, sockjs-client does not notice that an answer breaks off; a missing ping tells.
+    maxServerPingDelay: transports.includes('sockjs') ? 500 : 10000,
     emulationEndpoint: beside(url, '/emulation'),
     token: token ?? '',
     getToken: () => fetchToken(client, 'token', {}),

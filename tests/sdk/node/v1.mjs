@@ -1,10 +1,13 @@
 // npm centrifuge 2.8.5: the protocol of the v2 and v3 servers over WebSocket, in JSON, or in Protobuf
-// where the first argument says so. Payloads are JSON values to the tests in both.
+// where the first argument says so; or in JSON over SockJS where the second one names its transports.
+// Payloads are JSON values to the tests in both.
+import SockJS from 'sockjs-client-1.1';
 import WebSocket from 'ws-7';
 
 import { ask, drive, tell } from './driver.mjs';
 
 const binary = process.argv[2] === 'protobuf';
+const sockjsTransports = process.argv[3]?.split(',');
 const { default: Centrifuge } = await import(
   binary ? 'centrifuge-2.8/dist/centrifuge.protobuf.js' : 'centrifuge-2.8'
 );
@@ -15,6 +18,9 @@ function valueOf(data) {
   // Bytes that are not there are an empty array.
   return data?.length ? JSON.parse(new TextDecoder().decode(data)) : null;
 }
+
+/** The address of SockJS beside the WebSocket at `url`. */
+const sockjsBeside = (url) => url.replace(/^ws(.*)\/websocket$/, 'http$1/sockjs');
 
 const clients = new Map();
 const subscriptions = new Map();
@@ -32,8 +38,9 @@ const subscribedOf = (ctx) => ({
 });
 
 function open({ client, url, options, token, delay }) {
-  const centrifuge = new Centrifuge(url, {
+  const centrifuge = new Centrifuge(sockjsTransports ? sockjsBeside(url) : url, {
     ...options,
+    ...(sockjsTransports && { sockjs: SockJS, sockjsTransports }),
     websocket: WebSocket,
     minRetry: delay,
     maxRetry: delay * 4,
