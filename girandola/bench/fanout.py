@@ -21,12 +21,13 @@ def cost(stage: Stage) -> Iterator[Row]:
             size = _listen(running, size)
             for rate in stage.scale.rates:
                 for burst in (1, BURST):
-                    delivered = running.deliver((pace(stage.scale, size, rate, burst), size))
+                    steady = pace(stage.scale, size, rate, burst)
+                    delivered = running.deliver((steady, size), rounds=stage.scale.rounds)
                     how = "one at a time" if burst == 1 else f"bursts of {burst}"
                     yield running.row(
                         "B1",
                         f"{size:,} subscribers, {rate:,}/s, {how}",
-                        {"cpu_us": delivered.cpu_us, "user_us": delivered.user_us},
+                        delivered.costs(),
                         window=delivered.window,
                         problems=delivered.problems,
                     )
@@ -179,11 +180,11 @@ def _spread(scale: Scale, channels: list[str]) -> Pace:
 
 
 def _growth_row(running: Running, pace: Pace, subscribers: int, what: str, size: int) -> Row:
-    delivered = running.deliver((pace, subscribers))
+    delivered = running.deliver((pace, subscribers), rounds=running.scale.rounds)
     return running.row(
         "B8",
         f"{size:,} {what}",
-        {"cpu_us": delivered.cpu_us, "user_us": delivered.user_us},
+        delivered.costs(),
         window=delivered.window,
         problems=delivered.problems,
     )

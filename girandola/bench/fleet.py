@@ -4,14 +4,16 @@ They share one core. What they do is written in ``load`` and ``publisher``.
 """
 
 import json
+import math
 import select
 import subprocess
 import sys
 import time
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from girandola.bench import machine, usage
 from girandola.bench.histogram import Histogram
@@ -297,13 +299,17 @@ class Fleet:
 
 
 class Pace(Struct, frozen=True, kw_only=True):
-    """How the publisher works: into ``channels`` in turn, ``rate`` publications a second."""
+    """How the publisher works: into ``channels`` in turn, ``rate`` publications a second.
+
+    ``first`` is the number of the first publication, which decides where the turns begin.
+    """
 
     channels: list[str]
     rate: float
     count: int
     burst: int = 1
     size: int = 128
+    first: int = 0
 
     @property
     def seconds(self) -> float:
@@ -318,7 +324,18 @@ class Pace(Struct, frozen=True, kw_only=True):
             "count": self.count,
             "burst": self.burst,
             "size": self.size,
+            "first": self.first,
         }
+
+    def rounds(self, most: int) -> list["Pace"]:
+        """Return parts of it that come to the same, of whole bursts and about the same length."""
+        bursts = math.ceil(self.count / self.burst)
+        most = min(most, bursts)
+        ends = [bursts * number // most * self.burst for number in range(most + 1)]
+        return [
+            structs.replace(self, count=min(end, self.count) - begin, first=self.first + begin)
+            for begin, end in pairwise(ends)
+        ]
 
 
 def _joined(sessions: int, answers: list[dict[str, Any]], *, together: bool) -> Joined:

@@ -22,6 +22,7 @@ class Unit(Struct, frozen=True):
 UNITS = {
     "cpu_us": Unit("CPU µs/message", 2),
     "user_us": Unit("user µs", 2),
+    "spread": Unit("spread %"),
     "deliveries_per_s": Unit("deliveries/s"),
     "p50_ms": Unit("p50 ms", 2),
     "p95_ms": Unit("p95 ms", 2),

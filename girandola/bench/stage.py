@@ -3,6 +3,7 @@
 And the rules by which a measurement is void. What is measured is written in the other files.
 """
 
+import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,12 @@ from girandola.bench.target import PING_INTERVAL, Target
 
 LOAD_LIMIT = 0.8
 """The share of its core above which the load, and not the server, may be what is measured."""
+
+FULL_CORE = 0.03
+"""The share of a core that a server under a steady pace leaves idle, at most, if it is behind."""
+
+STOLEN_LIMIT = 0.02
+"""The share of the server's core that the host of a virtual machine may take without mention."""
 
 PACE_TOLERANCE = 0.95
 """The share of the rate wanted that the publisher must reach."""
@@ -34,6 +41,8 @@ class Scale(Struct, frozen=True, kw_only=True):
     sizes: tuple[int, ...] = (10, 100, 1000, 10_000)
     rates: tuple[int, ...] = (20_000, 60_000)
     seconds: float = 5.0
+    rounds: int = 5
+    """Into how many windows those seconds are divided where the median counts."""
     least_publications: int = 10
     least_bursts: int = 5
     middle: int = 1000
@@ -71,25 +80,47 @@ QUICK = Scale(
 
 
 class Window:
-    """What server and load used between ``start`` and ``stop``."""
+    """What server and load used between ``start`` and ``stop``, once or several times.
 
-    def __init__(self, pid: int, fleet: Fleet) -> None:
+    Making one starts it. ``core`` is the server's; ``None``: it has none of its own.
+    """
+
+    def __init__(self, pid: int, fleet: Fleet, core: int | None = None) -> None:
         self._pid = pid
         self._fleet = fleet
+        self._core = core
+        self._load_used = 0.0
+        self._core_used = usage.Core()
+        self.seconds = 0.0
+        self.laps: list[usage.Cpu] = []
+        """What the server used each time."""
         self.start()
 
     def start(self) -> None:
         """Look for the first time."""
         self._began = time.monotonic()
+        self._core_before = self._look_at_core()
         self._server_before = usage.cpu(self._pid)
         self._load_before = self._fleet.cpu()
 
-    def stop(self) -> None:
-        """Look for the second time."""
-        self.cpu = usage.cpu(self._pid) - self._server_before
-        load = self._fleet.cpu() - self._load_before
-        self.seconds = time.monotonic() - self._began
-        self.load = load.total / self.seconds if self.seconds else 0.0
+    def stop(self) -> float:
+        """Look for the second time. Returns the seconds since the first."""
+        self.laps.append(usage.cpu(self._pid) - self._server_before)
+        self._load_used += (self._fleet.cpu() - self._load_before).total
+        self._core_used += self._look_at_core() - self._core_before
+        seconds = time.monotonic() - self._began
+        self.seconds += seconds
+        return seconds
+
+    @property
+    def cpu(self) -> usage.Cpu:
+        """What the server used."""
+        return sum(self.laps, usage.Cpu())
+
+    @property
+    def load(self) -> float:
+        """The share of its core that the load took."""
+        return self._load_used / self.seconds if self.seconds else 0.0
 
     def problems(self) -> list[str]:
         """Return why nothing that was seen meanwhile counts."""
@@ -97,25 +128,62 @@ class Window:
             return []
         return [f"the load took {self.load:.0%} of its core"]
 
+    def notes(self) -> list[str]:
+        """Return what explains figures that surprise."""
+        if self._core is None or not self.seconds:
+            return []
+        stolen = self._core_used.stolen / self.seconds
+        if stolen <= STOLEN_LIMIT:
+            return []
+        return [f"the machine's host took {stolen:.0%} of the server's core"]
+
+    @property
+    def core_was_full(self) -> bool:
+        """Whether there was nothing left of the server's core."""
+        return self._core is not None and self._core_used.idle < self.seconds * FULL_CORE
+
+    def _look_at_core(self) -> usage.Core:
+        return usage.Core() if self._core is None else usage.core(self._core)
+
 
 class Delivered(Struct):
-    """What came of publications: who used what, and how long the messages took, by group."""
+    """What came of publications: who used what, and how long the messages took, by group.
+
+    ``messages`` were to come in each lap of the window, ``received`` came in all.
+    """
 
     window: Window
-    messages: int
+    messages: list[int]
     received: int
     percentiles: dict[str, dict[str, float]]
     problems: list[str]
 
     @property
     def cpu_us(self) -> float:
-        """The server's processor time for one message, publishing included."""
-        return self.window.cpu.total / self.messages * 1e6
+        """The server's processor time for one message, publishing included: the median."""
+        return statistics.median(self._laps_us())
 
     @property
     def user_us(self) -> float:
-        """The part of it that was not the kernel's."""
-        return self.window.cpu.user / self.messages * 1e6
+        """The part of it that was not the kernel's. Sampled, so all laps tell it together."""
+        cpu = self.window.cpu
+        return self.cpu_us * cpu.user / cpu.total if cpu.total else 0.0
+
+    @property
+    def spread(self) -> float:
+        """How far the dearest lap and the cheapest are apart, in percent of the median."""
+        laps = self._laps_us()
+        return (max(laps) - min(laps)) / (self.cpu_us or 1.0) * 100
+
+    def costs(self) -> dict[str, float]:
+        """Return what messages cost, as rows show it."""
+        return {"cpu_us": self.cpu_us, "user_us": self.user_us, "spread": self.spread}
+
+    def _laps_us(self) -> list[float]:
+        return [
+            cpu.total / messages * 1e6
+            for cpu, messages in zip(self.window.laps, self.messages, strict=True)
+        ]
 
 
 class Running:
@@ -129,6 +197,8 @@ class Running:
         self.scale = scale
         self.notes: list[str] = []
         self._users = 0
+        allowed = usage.allowed_cores(target.pid)
+        self._core = allowed[0] if len(allowed) == 1 else None
 
     def row(
         self,
@@ -147,12 +217,12 @@ class Running:
             figures=figures,
             load=window.load if window is not None else 0.0,
             void=problems if problems is not None else window.problems() if window else [],
-            notes=list(self.notes),
+            notes=[*self.notes, *(window.notes() if window is not None else ())],
         )
 
     def window(self) -> Window:
         """Begin to watch."""
-        return Window(self.pid, self.fleet)
+        return Window(self.pid, self.fleet, self._core)
 
     # ── sessions ─────────────────────────────────────────────────────────────────────────────
 
@@ -201,27 +271,48 @@ class Running:
     # ── publications ─────────────────────────────────────────────────────────────────────────
 
     def deliver(
-        self, *work: tuple[Pace, int], timed: tuple[str, ...] = (), patience: float = 10.0
+        self,
+        *work: tuple[Pace, int],
+        timed: tuple[str, ...] = (),
+        patience: float = 10.0,
+        rounds: int = 1,
     ) -> Delivered:
-        """Publish at each pace, to so many subscribers a publication, and wait for all messages."""
+        """Publish at each pace, to so many subscribers a publication, and wait for all messages.
+
+        A single pace can be divided into ``rounds``, each a lap of the window.
+        """
         paces = [pace for pace, _ in work]
         self.fleet.watch()
         self.fleet.publish(*(_first(pace) for pace in paces))
         self.fleet.count(sum(subscribers for _, subscribers in work), patience)
         self.fleet.watch(timed)
         time.sleep(self.scale.settling)
+        parts = [[pace] for pace in paces[0].rounds(rounds)] if len(paces) == 1 else [paces]
+        messages: list[int] = []
+        problems: list[str] = []
         window = self.window()
-        published = self.fleet.publish(*paces)
-        messages = sum(pace.count * subscribers for pace, subscribers in work)
-        counted = self.fleet.count(messages, patience)
-        window.stop()
-        problems = window.problems()
-        if counted.received != messages:
-            problems.append(f"{counted.received:,} of {messages:,} messages arrived")
+        for number, part in enumerate(parts):
+            if number:
+                window.start()
+            listeners = (each for _, each in work)
+            messages.append(sum(p.count * each for p, each in zip(part, listeners, strict=True)))
+            began = time.monotonic()
+            published = self.fleet.publish(*part)
+            counted = self.fleet.count(sum(messages), patience)
+            seconds = time.monotonic() - began
+            # What a round has of time is the pace's, so that the load's share is, too.
+            time.sleep(max(0.0, max(pace.seconds for pace in part) - seconds))
+            window.stop()
+            for pace, done in zip(part, published, strict=True):
+                problems += _pace_problems(pace, done, seconds)
+            if counted.received != sum(messages):
+                problems.append(f"{counted.received:,} of {sum(messages):,} messages arrived")
+                break
+        problems = window.problems() + list(dict.fromkeys(problems))
+        if problems and window.core_was_full:
+            problems.append("the server's core was full")
         if counted.lost:
             problems.append(f"{counted.lost} connections were lost")
-        for pace, done in zip(paces, published, strict=True):
-            problems += _pace_problems(pace, done)
         percentiles = {
             group: histogram.percentiles() for group, histogram in counted.durations.items()
         }
@@ -248,12 +339,13 @@ def _first(pace: Pace) -> Pace:
     return Pace(channels=pace.channels[:1], rate=1.0, count=1, size=pace.size)
 
 
-def _pace_problems(pace: Pace, done: Published) -> list[str]:
+def _pace_problems(pace: Pace, done: Published, seconds: float) -> list[str]:
+    """Return what was wrong with publications that were all through after ``seconds``."""
     problems = []
     if done.failed:
         problems.append(f"{done.failed} publications failed")
-    # The last burst needs no time after it.
-    wanted = (pace.count - pace.burst) / pace.rate
-    if done.seconds * PACE_TOLERANCE > wanted + 0.05:
-        problems.append(f"the rate was not kept up: {done.seconds:.2f} s instead of {wanted:.2f} s")
+    # The last burst has its share of the time to arrive.
+    if seconds * PACE_TOLERANCE > pace.seconds + 0.05:
+        took = f"{seconds:.2f} s instead of {pace.seconds:.2f} s"
+        problems.append(f"the rate was not kept up: {took}")
     return problems

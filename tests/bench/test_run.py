@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from girandola.bench import fanout, machine, run, stage
 from girandola.bench.fleet import Pace, Published
 from girandola.bench.machine import Cores
 from girandola.bench.report import Report, Row
-from girandola.bench.stage import LOAD_LIMIT, Scale, Stage
+from girandola.bench.stage import LOAD_LIMIT, Delivered, Scale, Stage
 from girandola.bench.target import GivenServer, OwnServer, TargetError, configuration
 from girandola.bench.usage import Cpu
 from girandola.cli.bench import COMMAND_NAMES, bench
@@ -31,6 +32,7 @@ TINY = Scale(
     middle=5,
     large=12,
     small=3,
+    rounds=2,
     latency_seconds=1.0,
     first_rate=500.0,
     step=2.0,
@@ -43,7 +45,7 @@ TINY = Scale(
     settling=0.0,
 )
 CASES = {
-    "B1": (4, {"cpu_us", "user_us"}),
+    "B1": (4, {"cpu_us", "user_us", "spread"}),
     "B2": (1, {"deliveries_per_s", "p99_ms"}),
     "B3": (2, {"p50_ms", "p95_ms", "p99_ms", "p99.9_ms"}),
     "B4": (4, {"bytes_per_connection", "bytes_per_subscription", "cpu_us_per_s"}),
@@ -201,7 +203,7 @@ class BusyFleet:
 def test_a_load_above_its_share_of_a_core_makes_a_row_void(seconds: float, void: bool) -> None:
     fleet = BusyFleet()
     window = stage.Window(os.getpid(), fleet)  # type: ignore[arg-type]  # only its time is asked
-    fleet.used = Cpu(user=seconds)
+    fleet.used = Cpu(total=seconds)
     window.stop()
     assert (window.load > LOAD_LIMIT) == void == bool(window.problems())
 
@@ -209,9 +211,11 @@ def test_a_load_above_its_share_of_a_core_makes_a_row_void(seconds: float, void:
 def test_a_rate_that_was_not_kept_up_makes_a_row_void() -> None:
     pace = Pace(channels=["c"], rate=10.0, count=11)
     problems = stage._pace_problems
-    assert problems(pace, Published(seconds=1.0, sent=11, failed=0, behind=0.0)) == []
-    assert "not kept up" in problems(pace, Published(1.5, sent=11, failed=0, behind=0.5))[0]
-    assert "2 publications failed" in problems(pace, Published(1.0, sent=11, failed=2, behind=0))
+    good = Published(seconds=1.0, sent=11, failed=0, behind=0.0)
+    assert problems(pace, good, 1.1) == []
+    assert problems(pace, good, 1.5) == ["the rate was not kept up: 1.50 s instead of 1.10 s"]
+    failed = Published(seconds=1.0, sent=11, failed=2, behind=0.0)
+    assert problems(pace, failed, 1.1) == ["2 publications failed"]
 
 
 # ── arithmetic ───────────────────────────────────────────────────────────────────────────────
@@ -228,6 +232,40 @@ def test_a_pace_makes_the_deliveries_asked_for_in_whole_bursts() -> None:
     assert fanout.pace(full, 1000, 20_000, 1) == Pace(channels=["bench"], rate=20.0, count=100)
     bursts = fanout.pace(full, 10_000, 20_000, 10)
     assert (bursts.rate, bursts.count, bursts.burst) == (2.0, 50, 10)
+
+
+@pytest.mark.parametrize("count", [1, 10, 47, 100])
+@pytest.mark.parametrize("burst", [1, 10])
+def test_rounds_of_a_pace_are_whole_bursts_that_follow_one_another(count: int, burst: int) -> None:
+    whole = Pace(channels=["a", "b"], rate=20.0, count=count, burst=burst, first=3)
+    rounds = whole.rounds(5)
+    assert len(rounds) == min(5, -(-count // burst))
+    assert sum(each.count for each in rounds) == count
+    for before, after in pairwise(rounds):
+        assert before.count % burst == 0
+        assert after.first == before.first + before.count
+    assert all(structs.replace(each, count=count, first=3) == whole for each in rounds)
+    assert rounds[0].first == 3
+
+
+def delivered(*laps: Cpu) -> Delivered:
+    window = stage.Window(os.getpid(), BusyFleet())  # type: ignore[arg-type]  # only its time is asked
+    window.laps = list(laps)
+    return Delivered(window, [1000] * len(laps), 1000 * len(laps), {}, [])
+
+
+def test_what_a_message_costs_is_the_median_so_that_no_single_second_decides() -> None:
+    calm = [Cpu(0.010, 1, 3), Cpu(0.011, 0, 0), Cpu(0.012, 1, 3)]
+    disturbed = delivered(*calm, Cpu(0.090, 1, 3), Cpu(0.0115, 0, 0))
+    assert disturbed.cpu_us == pytest.approx(11.5)
+    assert disturbed.spread == pytest.approx((90 - 10) / 11.5 * 100)
+    assert delivered(*calm).cpu_us == pytest.approx(11.0)
+
+
+def test_samples_of_all_seconds_together_tell_user_time_from_system_time() -> None:
+    """A single second has too few of them."""
+    seconds = delivered(Cpu(0.010, 0, 2), Cpu(0.010, 2, 0), Cpu(0.010, 0, 0))
+    assert seconds.user_us == pytest.approx(5.0)
 
 
 def test_no_more_sessions_are_opened_than_the_server_may_have_descriptors_for(
