@@ -6,10 +6,11 @@ messages get into a stream and nothing of what they say; ``protocol/pb/unistream
 clients are made from.
 """
 
+import asyncio
 import logging
 import os
 import socket
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 from typing import Any
@@ -36,7 +37,9 @@ logger = logging.getLogger(__name__)
 SERVICE = "centrifugal.centrifugo.unistream.CentrifugoUniStream"
 REFUSED = "connection %s: refused: over client.connection_limit or client.connection_rate_limit"
 CLOSE_TIMEOUT = 5.0
-"""Seconds that peers have to take what they were sent last when the server stops."""
+"""Seconds that peers have to take what they were sent last, when a session or the server ends."""
+MAX_LEFT_OVER = 100
+"""Streams that one connection may leave behind: ended, and not taken to their end by the peer."""
 DEFAULT_MAX_REQUEST = 65536
 """Bytes of the largest connect request; what the other doors take, too."""
 
@@ -60,14 +63,16 @@ class UniGrpcTransport:
     that gRPC holds while the peer has no room does not count.
     """
 
-    __slots__ = ("_buffered", "_clock", "_ending", "_more", "_waiting", "peer")
+    __slots__ = ("_buffered", "_clock", "_ending", "_more", "_on_end", "_waiting", "peer")
 
     name = "uni_grpc"
     one_way = True
 
-    def __init__(self, clock: Clock, peer: str) -> None:
+    def __init__(self, clock: Clock, peer: str, on_end: Callable[[], None]) -> None:
+        """Prepare; ``on_end`` is called once, when nothing more will be written."""
         self.peer = peer
         self._clock = clock
+        self._on_end = on_end
         self._waiting: deque[bytes] = deque()
         self._buffered = 0
         self._ending = False
@@ -119,11 +124,7 @@ class UniGrpcTransport:
         """See ``ports.Transport``."""
 
     def close(self, disconnect: Disconnect) -> None:
-        """See ``ports.Transport``. The stream ends behind a push that says why.
-
-        A peer that takes nothing keeps its stream, but no session and no message but these:
-        gRPC has no way to take it away.
-        """
+        """See ``ports.Transport``. The stream ends behind a push that says why."""
         if disconnect.code == SLOW.code:
             self._drop()
         if not self._ending:
@@ -136,7 +137,9 @@ class UniGrpcTransport:
         self._end()
 
     def _end(self) -> None:
-        self._ending = True
+        if not self._ending:
+            self._ending = True
+            self._on_end()
         self._wake()
 
 
@@ -144,6 +147,13 @@ class UniGrpcDoor:
     """The service, and the port it is offered on. Make it inside the running loop.
 
     Request headers say nothing of the user here: no proxy in front of this port is known.
+
+    A stream whose session has ended gives its place back at once. Its peer then has
+    ``CLOSE_TIMEOUT`` seconds to take the rest; after that the stream ends for us, with a status
+    behind what gRPC holds of it already. gRPC for asyncio has no way to reset a stream or to
+    close its connection, and a status waits for the messages before it. So what is left of a
+    stream that nobody reads (one message, and gRPC's own record) stays until its connection
+    breaks, and each connection may have ``MAX_LEFT_OVER`` of them.
 
     Raises:
         ValueError: an option of TLS is wrong; the text begins with its name.
@@ -153,6 +163,7 @@ class UniGrpcDoor:
         self._node = node
         self._limit = limit
         self._options = options
+        self._left_over: Counter[str] = Counter()
         self._certificates = _certificates(options.tls)
         size = options.max_receive_message_size or DEFAULT_MAX_REQUEST
         limits = {**_LIMITS, "grpc.max_receive_message_length": size}
@@ -214,20 +225,50 @@ class UniGrpcDoor:
         peer = unquote(context.peer()).partition(":")[2]
         if self._node.shutting_down:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "shutting down")
+        if self._left_over[peer] >= MAX_LEFT_OVER:
+            logger.info("connection %s: refused: reads too few of its streams", peer)
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many unread streams")
         if not self._limit.acquire():
             logger.info(REFUSED, peer)
             await context.abort(grpc.StatusCode.UNAVAILABLE, "too many connections")
-        transport = UniGrpcTransport(self._node.clock, peer)
-        session = Session(self._node, transport, V2_PROTOBUF_ONE_WAY)
-        session.id = self._node.new_id()
         try:
-            session.receive(request)
-            await transport.carry(context.write)
+            if not await self._serve(request, peer, context):
+                logger.info("connection %s: cut off: did not take the end of its stream", peer)
+                await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "slow")
+        except grpc.aio.AbortError:
+            raise  # how gRPC ends a stream
         except grpc.aio.BaseError:
-            pass  # the peer has gone while a message was on its way
-        finally:
-            session.on_transport_closed()
-            self._limit.release()
+            pass  # the peer has gone while something was on its way
+
+    async def _serve(self, request: bytes, peer: str, context: Any) -> bool:
+        """Be the session of a stream; return whether its peer took everything in time."""
+        now = asyncio.get_running_loop().time
+        try:
+            async with asyncio.timeout(None) as patience:
+
+                def on_end() -> None:
+                    self._limit.release()
+                    self._left_over[peer] += 1
+                    context.add_done_callback(lambda _: self._forget(peer))
+                    patience.reschedule(now() + CLOSE_TIMEOUT)
+
+                transport = UniGrpcTransport(self._node.clock, peer, on_end)
+                session = Session(self._node, transport, V2_PROTOBUF_ONE_WAY)
+                session.id = self._node.new_id()
+                try:
+                    session.receive(request)
+                    await transport.carry(context.write)
+                finally:
+                    session.on_transport_closed()
+                    transport.abort()
+        except TimeoutError:
+            return False
+        return True
+
+    def _forget(self, peer: str) -> None:
+        self._left_over[peer] -= 1
+        if not self._left_over[peer]:
+            del self._left_over[peer]
 
 
 def _certificates(options: TlsOptions) -> Any:

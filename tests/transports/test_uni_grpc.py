@@ -5,6 +5,7 @@ of the schema that the server works with.
 """
 
 import asyncio
+import contextlib
 import json
 import logging
 import subprocess
@@ -29,15 +30,21 @@ from girandola.net.middleware import ConnectionLimit
 from girandola.options import ChannelOptions, TlsOptions, UniGrpcOptions
 from girandola.protocol.pb import unistream_pb2 as pb
 from girandola.protocol.v2_one_way import V2_PROTOBUF_ONE_WAY
+from girandola.transports import uni_grpc
 from girandola.transports.uni_grpc import UniGrpcDoor, UniGrpcTransport
 from tests.auth.tokens import SECRET, token
+from tests.contracts.transport import USER, OneWayContract, Run, Said, Scenario, numbers
 from tests.fakes import FakeClock
 from tests.net.certificates import Authority
+from tests.transports.test_websocket import ALL_LOOPS
 
 METHOD = "/centrifugal.centrifugo.unistream.CentrifugoUniStream/Consume"
 
-USER = "42"
 TIMEOUT = 10.0
+BIG = "x" * 250_000
+"""More than a peer has room for, of whom nobody reads."""
+UNREAD = {"grpc.http2.bdp_probe": 0}
+"""So that there is room for 64 KiB, however quick the peer is."""
 KEPT = ChannelOptions(history_size=1000, history_ttl=60.0)
 CONFIG: dict[str, Any] = {
     "client": {"token": {"hmac_secret_key": SECRET}, "queue_max_size": 300_000},
@@ -184,6 +191,21 @@ class Running:
             await self.stop()
 
 
+def made(folder: Path, uni_grpc: dict[str, Any] | None = None, **client: Any) -> Running:
+    """Make a server, not started yet, inside the running loop."""
+    clock = LoopClock()
+    app = application(folder, clock, **client)
+    limit = ConnectionLimit(client.get("connection_limit", 0), 0, clock.now)
+    options = UniGrpcOptions(address="127.0.0.1", port=0, **(uni_grpc or {}))
+    return Running(app, UniGrpcDoor(app.node, limit, options), limit)
+
+
+async def until(holds: Callable[[], Any]) -> None:
+    async with asyncio.timeout(TIMEOUT):
+        while not holds():  # noqa: ASYNC110  no event tells it
+            await asyncio.sleep(0)
+
+
 Start = Callable[..., Any]
 
 
@@ -193,11 +215,7 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
     servers: list[Running] = []
 
     async def start(uni_grpc: dict[str, Any] | None = None, **client: Any) -> Running:
-        clock = LoopClock()
-        app = application(tmp_path, clock, **client)
-        limit = ConnectionLimit(client.get("connection_limit", 0), 0, clock.now)
-        options = UniGrpcOptions(address="127.0.0.1", port=0, **(uni_grpc or {}))
-        running = Running(app, UniGrpcDoor(app.node, limit, options), limit)
+        running = made(tmp_path, uni_grpc, **client)
         servers.append(running)
         await running.start()
         return running
@@ -207,8 +225,129 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
         await running.finish()
 
 
-def numbers(first: int, count: int) -> list[str]:
-    return [str(number) for number in range(first, first + count)]
+# ── what every one-way transport promises ────────────────────────────────────────────────────
+
+
+class OneWayBinary:
+    """Today's one-way Protobuf."""
+
+    def __init__(self) -> None:
+        self._epochs: dict[str, str] = {}
+
+    def connect(self, *channels: str, token: str = "", **places: Any) -> pb.ConnectRequest:
+        subs = {channel: pb.SubscribeRequest() for channel in channels}
+        for channel, (offset, epoch) in places.items():
+            subs[channel] = pb.SubscribeRequest(recover=True, offset=offset, epoch=epoch)
+        return request(**({"token": token} if token else {}), subs=subs)
+
+    def read(self, push: pb.Push) -> Said:
+        raw = str(push)
+        if push.HasField("connect"):
+            subs = push.connect.subs
+            self._epochs = {channel: sub.epoch for channel, sub in subs.items()}
+            found = {
+                channel: [json.loads(each.data) for each in sub.publications]
+                for channel, sub in subs.items()
+            }
+            return Said("connected", raw, place=found)
+        if push.HasField("pub"):
+            place = (push.pub.offset, self._epochs[push.channel])
+            return Said("message", raw, push.channel, json.loads(push.pub.data), place=place)
+        return Said("other" if raw else "ping", raw)
+
+
+class GrpcLine:
+    """A client's end of a stream on a connection of its own."""
+
+    def __init__(self, server: Running) -> None:
+        self._server = server
+        self._stream: Stream | None = None
+        self._reason: tuple[int, str] | None = None
+
+    @property
+    def stream(self) -> Stream:
+        assert self._stream is not None, "nothing was said yet"
+        return self._stream
+
+    async def send(self, asked: pb.ConnectRequest) -> None:
+        self._stream = self._server.open(asked, self._server.channel())
+
+    async def receive(self) -> pb.Push:
+        push = await self.stream.push()
+        if push.HasField("disconnect"):
+            self._reason = push.disconnect.code, push.disconnect.reason
+            with pytest.raises(EOFError):
+                await self.stream.push()
+            raise EOFError
+        return push
+
+    async def ended(self) -> tuple[int, str]:
+        with contextlib.suppress(EOFError):
+            while self._reason is None:
+                await self.receive()
+        assert await self.stream.status() is grpc.StatusCode.OK
+        assert self._reason is not None
+        return self._reason
+
+    def vanish(self) -> None:
+        self.stream.call.cancel()
+
+
+class GrpcDoor:
+    """The server as the contract sees it."""
+
+    def __init__(self, running: Running) -> None:
+        self._running = running
+        self.dialect = OneWayBinary()
+        self.node = running.node
+        self.publish = running.publish
+        self.emptied = running.emptied
+        self.shut_down = running.stop
+
+    async def open(self) -> GrpcLine:
+        return GrpcLine(self._running)
+
+    def bad_tokens(self) -> dict[str, tuple[int, str]]:
+        return {
+            token({"sub": USER, "exp": 1}): (3005, "connection expired"),
+            token({"sub": USER}, secret="a guess"): (3500, "invalid token"),
+        }
+
+
+class TestUniGrpc(OneWayContract):
+    """The suite that every one-way transport runs."""
+
+    @pytest.fixture(params=ALL_LOOPS)
+    def loop(self, request: pytest.FixtureRequest) -> Any:
+        return ALL_LOOPS[request.param]
+
+    @pytest.fixture
+    def run(self, loop: Any, tmp_path: Path) -> Run:
+        return lambda scenario: play(tmp_path, scenario, loop)
+
+    @pytest.fixture
+    def run_impatiently(self, loop: Any, tmp_path: Path) -> Run:
+        often = {"ping_interval": "100ms", "pong_timeout": "50ms"}
+        return lambda scenario: play(tmp_path, scenario, loop, **often)
+
+
+def play(folder: Path, scenario: Scenario, loop: Any, **client: Any) -> None:
+    """Play a scenario, and see that nobody is left and every place is free again."""
+
+    async def with_server() -> None:
+        running = made(folder, **client)
+        await running.start()
+        try:
+            async with asyncio.timeout(20):
+                await scenario(GrpcDoor(running))
+        finally:
+            await running.finish()
+        await running.emptied()
+        running.limit.change(1, 0)
+        assert running.limit.acquire()
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(with_server())
 
 
 # ── connecting ───────────────────────────────────────────────────────────────────────────────
@@ -321,38 +460,6 @@ async def test_everybody_gets_everything_once(start: Start) -> None:
     assert running.node.channels() == {"a": 50}
 
 
-async def test_what_was_missed_comes_before_what_is_live(start: Start) -> None:
-    """Publications go on while the client comes back; none is lost, repeated or out of order."""
-    running = await start()
-    stream = running.open(request("a"))
-    place = (await stream.connected()).subs["a"]
-    await running.publish("a", "0", "1")
-    assert await stream.data(2) == [0, 1]
-    stream.call.cancel()
-    await running.emptied()
-    await running.publish("a", *numbers(2, 100))
-
-    async def publish() -> None:
-        for number in range(102, 302):
-            await running.publish("a", str(number))
-            await asyncio.sleep(0)
-
-    publishing = asyncio.create_task(publish())
-    back = running.open(
-        request(
-            subs={"a": pb.SubscribeRequest(recover=True, offset=2, epoch=place.epoch)},
-        )
-    )
-    answer = (await back.connected()).subs["a"]
-    assert answer.recovered
-    assert answer.was_recovering
-    recovered = [json.loads(publication.data) for publication in answer.publications]
-    assert recovered[:100] == list(range(2, 102))
-    live = await back.data(300 - len(recovered))
-    await publishing
-    assert recovered + live == list(range(2, 302))
-
-
 async def test_a_subscription_of_the_server_api_is_told(start: Start) -> None:
     running = await start()
     stream = await running.come("a")
@@ -363,15 +470,6 @@ async def test_a_subscription_of_the_server_api_is_told(start: Start) -> None:
 
 
 # ── the end ──────────────────────────────────────────────────────────────────────────────────
-
-
-async def test_a_disconnect_comes_after_what_was_published_before(start: Start) -> None:
-    running = await start()
-    stream = await running.come("a")
-    await running.publish("a", "1", "2", "3")
-    await running.node.disconnect(Target(USER))
-    assert await stream.rest() == ([1, 2, 3], (3503, "force disconnect"))
-    await running.emptied()
 
 
 async def test_a_connection_ends_when_its_token_expires(start: Start) -> None:
@@ -397,55 +495,95 @@ async def test_a_client_that_cancels_leaves_nothing_behind(start: Start) -> None
     assert await running.node.presence("a") == {}
 
 
-async def test_a_slow_reader_is_closed_and_holds_nobody_up(start: Start) -> None:
-    """What it got until then is in order and without a hole."""
-    running = await start()
-    slow = running.open(request("a"), running.channel())
-    quick = await running.come("a")
-    await slow.connected()
-    padding = "x" * 50_000
-    published = 0
-    while running.node.hub.num_clients == 2:
-        assert published < 2000, "nobody is ever too slow"
-        await running.publish("a", f'[{published},"{padding}"]')
-        ((number, _),) = await quick.data(1)
-        assert number == published
-        published += 1
-    assert running.node.channels() == {"a": 1}
-    heard, end = await slow.rest()
-    assert [number for number, _ in heard] == list(range(len(heard)))
-    assert len(heard) < published
-    assert end == (3008, "slow")
-
-
 async def test_a_peer_that_goes_while_a_message_is_on_its_way_is_no_error(
     start: Start, caplog: pytest.LogCaptureFixture
 ) -> None:
     running = await start()
-    channel = running.channel(options={"grpc.http2.bdp_probe": 0})  # 64 KiB at a time
+    channel = running.channel(options=UNREAD)
     stuck = running.open(request("a"), channel)
     await stuck.connected()
     (session,) = running.node.hub.sessions()
-    await running.publish("a", json.dumps("x" * 250_000))
-    async with asyncio.timeout(TIMEOUT):
-        while session.outbox.messages or session.transport.buffered():  # noqa: ASYNC110  as above
-            await asyncio.sleep(0)
+    await running.publish("a", json.dumps(BIG))
+    await until(lambda: not session.outbox.messages and not session.transport.buffered())
     stuck.call.cancel()
     await running.emptied()
     await running.finish()  # what gRPC logs of a handler, it has logged by now
     assert [record for record in caplog.records if record.levelno > logging.INFO] == []
 
 
-async def test_at_shutdown_everybody_is_told_to_come_back(start: Start) -> None:
-    """And nobody new comes in."""
+async def test_at_shutdown_nobody_new_comes_in(start: Start) -> None:
     running = await start()
-    streams = [await running.come("a") for _ in range(5)]
+    await running.come()
     running.node.shutting_down = True
     stream = running.open(request())
     assert await stream.status() is grpc.StatusCode.UNAVAILABLE
-    await running.stop()
+
+
+# ── a peer that does not read ────────────────────────────────────────────────────────────────
+
+
+async def slow(running: Running, *streams: Stream) -> None:
+    """Let the sessions of streams that listen to ``slow`` end because nobody reads."""
     for stream in streams:
-        assert await stream.rest() == ([], (3001, "shutdown"))
+        await stream.connected()
+    others = running.node.hub.num_clients - len(streams)
+    await running.publish("slow", json.dumps(BIG))
+    for session in running.node.hub.sessions():
+        await until(lambda s=session: not s.outbox.messages and not s.transport.buffered())
+    await running.publish("slow", json.dumps(BIG), json.dumps(BIG))
+    await until(lambda: running.node.hub.num_clients == others)
+
+
+async def test_the_place_of_a_session_is_free_when_it_ends_though_its_peer_reads_nothing(
+    start: Start,
+) -> None:
+    """The peer can read on for a while, to the reason."""
+    running = await start(connection_limit=1)
+    stream = running.open(request("slow"), running.channel(options=UNREAD))
+    await slow(running, stream)
+    await running.come()
+    assert await stream.rest() == ([BIG], (3008, "slow"))
+
+
+@pytest.mark.parametrize("reads", [True, False])
+async def test_a_peer_that_does_not_read_to_the_end_is_cut_off(
+    start: Start, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, reads: bool
+) -> None:
+    """If it reads at last, it finds how the stream ended; if it goes, that is no error."""
+    monkeypatch.setattr(uni_grpc, "CLOSE_TIMEOUT", 0.05)
+    caplog.set_level(logging.INFO)
+    running = await start()
+    stream = running.open(request("slow"), running.channel(options=UNREAD))
+    await slow(running, stream)
+    await until(lambda: ": cut off: did not take the end of its stream" in caplog.text)
+    if reads:
+        with pytest.raises(grpc.aio.AioRpcError, match="slow"):
+            await stream.rest()
+        assert await stream.status() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    else:
+        stream.call.cancel()
+    await running.finish()
+    assert [record for record in caplog.records if record.levelno > logging.INFO] == []
+
+
+async def test_a_connection_cannot_leave_any_number_of_streams_behind(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others come in meanwhile, and itself again when it has read what was there."""
+    monkeypatch.setattr(uni_grpc, "MAX_LEFT_OVER", 2)
+    running = await start()
+    channel = running.channel(options=UNREAD)
+    forged = request(token=token({"sub": USER}, secret="a guess"))
+    for _ in range(3):
+        assert (await running.open(forged, channel).rest())[1] == (3500, "invalid token")
+    streams = [running.open(request("slow"), channel) for _ in range(2)]
+    await slow(running, *streams)
+    refused = running.open(request(), channel)
+    assert await refused.status() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    await running.come()
+    for stream in streams:
+        assert (await stream.rest())[1] == (3008, "slow")
+    await running.open(request(), channel).connected()
 
 
 # ── the port ─────────────────────────────────────────────────────────────────────────────────
@@ -558,7 +696,8 @@ class Held:
         self.clock = FakeClock(time.time())
         self.node = application(folder, self.clock, **client).node
         self.node.random = lambda: 1.0
-        self.transport = UniGrpcTransport(self.clock, "192.0.2.1:5000")
+        self.ends = 0
+        self.transport = UniGrpcTransport(self.clock, "192.0.2.1:5000", self._count_end)
         self.session = Session(self.node, self.transport, V2_PROTOBUF_ONE_WAY)
         self.pushes: list[pb.Push] = []
         self._full: Any = None
@@ -567,6 +706,9 @@ class Held:
         self.session.receive(request("a").SerializeToString())
         self.clock.run()
         self.clock.spawn(self._carry())
+
+    def _count_end(self) -> None:
+        self.ends += 1
 
     async def _carry(self) -> None:
         await self.transport.carry(self._send)
