@@ -132,6 +132,14 @@ def test_an_expired_token_is_refused_with_its_number() -> None:
     ]
 
 
+def test_a_token_for_a_connection_that_is_over_is_refused_with_another_number() -> None:
+    """The token itself is good for longer than what it grants; 2018 had a result for that."""
+    client = World().open(V1_JSON)
+    assert client.ask(connect_line(expire_at=NOW - 1)) == [
+        '{"id":1,"error":{"code":110,"message":"expired"}}'
+    ]
+
+
 def test_a_refused_connect_may_be_repeated_with_a_new_token() -> None:
     """On the same connection; but nothing else may be asked meanwhile, and not for ever."""
     world = World({"": OPEN}, stale_close_delay=15.0)

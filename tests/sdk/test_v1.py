@@ -79,6 +79,9 @@ test_a_private_channel_stays_closed_where_the_backend_refuses = (
 test_a_private_channel_is_recovered = (
     test_clients.test_a_private_channel_is_recovered_with_a_new_permission
 )
+test_a_channel_of_named_users_opens_to_them = (
+    test_clients.test_a_channel_of_named_users_opens_to_them
+)
 test_the_application_unsubscribes_a_user = test_clients.test_the_application_unsubscribes_a_user
 
 # ── what they can do since there are tokens ──────────────────────────────────────────────────
