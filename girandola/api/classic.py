@@ -17,7 +17,7 @@ from msgspec import Raw, Struct
 
 from girandola.api import schema
 from girandola.api.http import json_response, refuse
-from girandola.api.methods import Methods, formats_of
+from girandola.api.methods import Methods, has_format
 from girandola.auth import signs
 from girandola.core.grants import publish_options
 from girandola.core.node import Target
@@ -244,7 +244,7 @@ async def _publish_one(
 
     async def publish() -> None:
         options = methods.options(channel)
-        if options.publication_data_format not in formats_of(data):
+        if not has_format(data, options.publication_data_format):
             raise _Refusal(INVALID_MESSAGE)
         publication = Publication(data=data, uid=uid, client=client)
         await methods.node.publish(channel, publication, publish_options(options))

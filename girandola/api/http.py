@@ -8,7 +8,7 @@ import hmac
 import logging
 
 from girandola.api import schema
-from girandola.api.methods import METHODS, Methods, read_batch
+from girandola.api.methods import METHODS, Method, Methods, read_batch
 from girandola.errors import Error
 from girandola.net.http import Request, Response, plain_response
 from girandola.options import HttpApiOptions
@@ -31,25 +31,45 @@ async def handle(
     methods: Methods, options: HttpApiOptions, name: str, request: Request
 ) -> Response:
     """Answer a call of the method ``name``, which is known."""
-    if request.method != "POST":
-        return refuse(405, request, f"{request.method} for {name}, expected POST")
-    if not is_authorized(options, request):
-        return refuse(401, request, f"no or a wrong API key for {name}", silent=True)
+    if name != "batch":
+        return await call(methods, options, name, METHODS[name], request)
+    refusal = _refusal(options, name, request)
+    if refusal is not None:
+        return refusal
     try:
-        if name == "batch":
-            batch = read_batch(request.body)
-            return json_response(schema.encode(await methods.batch(batch, request.peer)))
-        parameters = METHODS[name].read(request.body)
+        batch = read_batch(request.body)
+    except Unreadable as error:
+        return refuse(400, request, f"{name}: {error}")
+    return json_response(schema.encode(await methods.batch(batch, request.peer)))
+
+
+async def call(
+    methods: Methods, options: HttpApiOptions, name: str, method: Method, request: Request
+) -> Response:
+    """Answer a call of ``method``, which is called ``name``."""
+    refusal = _refusal(options, name, request)
+    if refusal is not None:
+        return refusal
+    try:
+        parameters = method.read(request.body)
     except Unreadable as error:
         return refuse(400, request, f"{name}: {error}")
     outcome = await methods.answer(name, parameters, request.peer)
     if not isinstance(outcome, Error):
-        return json_response(b'{"result":' + schema.encode(outcome) + b"}")
+        return json_response(b'{"result":%b}' % schema.encode(outcome))
     error_text = schema.encode(schema.error(outcome))
     mode = request.headers.get("x-centrifugo-error-mode", options.error_mode)
     if mode.lower() == "transport":
         return json_response(error_text, STATUS_OF_ERROR.get(outcome.code, 500))
-    return json_response(b'{"error":' + error_text + b"}")
+    return json_response(b'{"error":%b}' % error_text)
+
+
+def _refusal(options: HttpApiOptions, name: str, request: Request) -> Response | None:
+    if request.method != "POST":
+        return refuse(405, request, f"{request.method} for {name}, expected POST")
+    if not is_authorized(options, request):
+        return refuse(401, request, f"no or a wrong API key for {name}", silent=True)
+    return None
 
 
 def is_authorized(options: HttpApiOptions, request: Request) -> bool:

@@ -106,7 +106,7 @@ class Methods:
         if not request.channel:
             raise Reject(BAD_REQUEST, "expected a channel")
         data = _payload("data", request.data, request.b64data)
-        result = await self._publish(request.channel, data, formats_of(data), request)
+        result = await self._publish(request.channel, data, request)
         return schema.PublishResult(result.position.offset, result.position.epoch)
 
     async def broadcast(self, request: schema.BroadcastRequest) -> schema.BroadcastResult:
@@ -114,13 +114,12 @@ class Methods:
         if not request.channels:
             raise Reject(BAD_REQUEST, "expected at least one channel")
         data = _payload("data", request.data, request.b64data)
-        formats = formats_of(data)
         if not data and not any(map(self._takes_nothing, request.channels)):
             raise Reject(BAD_REQUEST, "expected data")
 
         async def respond(channel: str) -> schema.PublishResponse:
             try:
-                result = await self._publish(channel, data, formats, request)
+                result = await self._publish(channel, data, request)
             except Reject as reject:
                 self.log_refusal("broadcast", "", reject.error, reject.detail)
                 return schema.PublishResponse(error=schema.error(reject.error))
@@ -141,18 +140,17 @@ class Methods:
         except Reject:
             return False
 
-    async def _publish(
+    def _publish(
         self,
         channel: str,
         data: bytes,
-        formats: frozenset[str],
         request: schema.PublishRequest | schema.BroadcastRequest,
-    ) -> PublishResult:
+    ) -> Awaitable[PublishResult]:
         options = self.options(channel)
         wanted = options.publication_data_format
-        if wanted not in formats:
+        if not has_format(data, wanted):
             raise Reject(BAD_REQUEST, f"expected {wanted or 'non-empty'} data for {channel!r}")
-        return await self.node.publish(
+        return self.node.publish(
             channel,
             Publication(data=data, tags=request.tags or None),
             publish_options(
@@ -416,15 +414,14 @@ def _read_command(command: dict[str, Raw] | None) -> tuple[str, Any] | Error:
 # ── from requests to what the core knows ─────────────────────────────────────────────────────
 
 
-def formats_of(data: bytes) -> frozenset[str]:
-    """Return the values of ``publication_data_format`` that ``data`` satisfies."""
-    if not data:
-        return frozenset({"binary"})
-    if not raw_json.is_json(data):
-        return frozenset({"", "binary"})
-    if data.lstrip()[:1] == b"{":
-        return frozenset({"", "binary", "json", "json_object"})
-    return frozenset({"", "binary", "json"})
+def has_format(data: bytes, wanted: str) -> bool:
+    """Tell whether ``data`` is as a ``publication_data_format`` wants it."""
+    if not wanted:
+        return bool(data)
+    if wanted == "binary":
+        return True
+    is_object = data.lstrip()[:1] == b"{"
+    return (is_object or wanted == "json") and raw_json.is_json(data)
 
 
 def _payload(name: str, raw: Raw, encoded: str) -> bytes:

@@ -21,7 +21,7 @@ from girandola.engines.memory.broker import MemoryBroker
 from girandola.engines.memory.presence import MemoryPresence
 from girandola.errors import Reject
 from girandola.net.deflate import inflater
-from girandola.net.http import Find, Request, Response
+from girandola.net.http import Request, Response
 from girandola.net.middleware import ConnectionLimit, OriginCheck
 from girandola.net.router import Route, Router, WebSocketRoute
 from girandola.options import TokenOptions, UniGrpcOptions
@@ -161,7 +161,7 @@ class Application:
 
     def _route(self, config: Config) -> Router:
         """Lead paths to doors."""
-        router = _Routes()
+        router = Router()
         if self._started.sockjs.enabled:
             router.add_door(self._started.sockjs.handler_prefix, self._sockjs.find)
         websocket = config.websocket
@@ -192,11 +192,7 @@ class Application:
     def _route_api(self, router: Router, config: Config) -> None:
         if config.http_api.disabled:
             return
-        prefix = config.http_api.handler_prefix.rstrip("/")
-        route = Route(self._api.handle, max_body=config.http_api.max_body_size)
-        if prefix:
-            router.add(prefix, route)
-        router.add_prefix(prefix + "/", route)
+        router.add_door(config.http_api.handler_prefix, self._api.find)
 
     def _knows(self, channel: str) -> bool:
         """Tell whether a channel is configured."""
@@ -205,32 +201,6 @@ class Application:
         except Reject:
             return False
         return True
-
-
-class _Routes(Router):
-    """A table in which a door can have a whole prefix, and find its own way below it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._doors: list[tuple[str, Find]] = []
-
-    def add_door(self, prefix: str, find: Find) -> None:
-        """Lead ``prefix`` and what is below it to ``find``, unless it is an exact path."""
-        self._doors.append((prefix.rstrip("/"), find))
-
-    @property
-    def paths(self) -> list[str]:
-        """See ``Router.paths``."""
-        return [*super().paths, *(f"{prefix}/" for prefix, _ in self._doors)]
-
-    def find(self, request: Request) -> Route | WebSocketRoute | Response:
-        """See ``Router.find``."""
-        path = request.path
-        if path not in self._exact:
-            for prefix, find in self._doors:
-                if path.startswith(prefix) and path[len(prefix) :][:1] in ("", "/"):
-                    return find(request)
-        return super().find(request)
 
 
 class _CurrentRoutes(Router):

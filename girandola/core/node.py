@@ -8,8 +8,9 @@ import logging
 import random
 import re
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Coroutine
 from functools import lru_cache
+from typing import Any
 
 from girandola.core.duties import Wheel
 from girandola.core.grants import PublishOptions, SubscribeGrant
@@ -90,12 +91,12 @@ class Node:
 
     # ── publications ─────────────────────────────────────────────────────────────────────────
 
-    async def publish(
+    def publish(
         self, channel: str, publication: Publication, options: PublishOptions
-    ) -> PublishResult:
+    ) -> Coroutine[Any, Any, PublishResult]:
         """Publish to all subscribers of all nodes; ``publication`` is the engine's from now on."""
         self.stats.publications_published += 1
-        return await self._broker.publish(channel, publication, options)
+        return self._broker.publish(channel, publication, options)
 
     def on_publication(self, channel: str, publication: Publication) -> None:
         """Deliver to the subscribers of this node. See ``ports.BrokerEvents``."""

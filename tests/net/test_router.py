@@ -26,6 +26,18 @@ def test_an_exact_path_wins_over_a_prefix_and_a_long_prefix_over_a_short_one() -
     assert find(router, "POST", "/api/v2/info") is POST
 
 
+def test_a_door_finds_its_own_way_below_its_prefix_but_for_exact_paths() -> None:
+    router = Router()
+    router.add_door("/connection/", lambda request: POST)
+    router.add("/connection/websocket", SOCKET)
+    router.add_prefix("/", ANY)
+    for path in ("/connection", "/connection/", "/connection/a/b"):
+        assert find(router, "GET", path) is POST
+    assert find(router, "GET", "/connection/websocket") is SOCKET
+    assert find(router, "GET", "/connections") is ANY
+    assert router.paths == ["/connection/websocket", "/", "/connection"]
+
+
 def test_paths_are_compared_percent_decoded() -> None:
     router = Router()
     router.add("/käse", GET)
