@@ -219,10 +219,18 @@ def _say_hello(loaded: Loaded, listeners: Listeners) -> None:
     if not config.client.allowed_origins:
         logger.info("client.allowed_origins is empty: browsers cannot connect")
     for address, paths in listeners.where:
-        *others, last = paths or ["nothing"]
+        *others, last = [_told(path, config) for path in paths] or ["nothing"]
         logger.info(
             "serving %s on %s", f"{', '.join(others)} and {last}" if others else last, address
         )
+
+
+def _told(path: str, config: Config) -> str:
+    """Return how the log names a path: SockJS has all that is below its own."""
+    sockjs = config.http_server.http_prefix.rstrip("/") + config.sockjs.handler_prefix.rstrip("/")
+    if config.sockjs.enabled and path.rstrip("/") == sockjs:
+        return f"{sockjs or '/'} (SockJS)"
+    return path
 
 
 def _refuse_to_start(reason: str) -> int:
