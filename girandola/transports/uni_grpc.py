@@ -24,7 +24,7 @@ import grpc
 from girandola.core.node import Node
 from girandola.core.ports import Clock, Waiter
 from girandola.core.session import Session
-from girandola.errors import SLOW, Disconnect
+from girandola.errors import CONNECTION_CLOSED, SLOW, Disconnect
 from girandola.net.middleware import ConnectionLimit
 from girandola.net.tls import parse_certificates, parse_identity, read_pem, say_validity
 from girandola.options import TlsOptions, UniGrpcOptions
@@ -124,10 +124,13 @@ class UniGrpcTransport:
         """See ``ports.Transport``."""
 
     def close(self, disconnect: Disconnect) -> None:
-        """See ``ports.Transport``. The stream ends behind a push that says why."""
+        """See ``ports.Transport``. The stream ends behind a push that says why.
+
+        Code 3000 is never said (modern.md section 4.6).
+        """
         if disconnect.code == SLOW.code:
             self._drop()
-        if not self._ending:
+        if not self._ending and disconnect.code != CONNECTION_CLOSED.code:
             self.write([V2_PROTOBUF_ONE_WAY.push("", Disconnected(disconnect))])
         self._end()
 

@@ -24,7 +24,7 @@ from girandola.config.load import load
 from girandola.core.grants import PublishOptions, publish_options
 from girandola.core.node import Target
 from girandola.core.session import Session
-from girandola.errors import SHUTDOWN
+from girandola.errors import CONNECTION_CLOSED, SHUTDOWN
 from girandola.model import Publication
 from girandola.net.middleware import ConnectionLimit
 from girandola.options import ChannelOptions, TlsOptions, UniGrpcOptions
@@ -789,6 +789,26 @@ def test_nothing_comes_after_the_push_that_says_why(tmp_path: Path) -> None:
     held.clock.run()
     assert [push.disconnect.code for push in held.taken()] == [3001]
     assert held.ended
+
+
+def test_the_code_of_a_peer_that_went_away_is_never_said(tmp_path: Path) -> None:
+    """modern.md section 4.6: what was written before goes out, and the stream ends."""
+    held = Held(tmp_path)
+    held.taken()
+    held.transport.write([V2_PROTOBUF_ONE_WAY.ping])
+    held.session.close(CONNECTION_CLOSED)
+    held.clock.run()
+    assert held.taken() == [pb.Push()]
+    assert held.ended
+
+
+def test_the_end_is_told_once(tmp_path: Path) -> None:
+    """However often and in whatever way a stream ends."""
+    held = Held(tmp_path)
+    held.session.close(SHUTDOWN)
+    held.transport.close(SHUTDOWN)
+    held.transport.abort()
+    assert held.ends == 1
 
 
 def test_an_aborted_stream_ends_without_a_word(tmp_path: Path) -> None:
