@@ -170,7 +170,13 @@ class Session:
 
     def receive(self, frame: bytes) -> None:
         """Carry out the commands of a frame, in order; those of earlier frames come first."""
-        if not self.closed:
+        if self._pong_by != inf and frame == self.codec.ping and frame:
+            # What an idle connection says, and all it says: not worth decoding.
+            self._pong_by = inf
+            stats = self.node.stats
+            stats.commands += 1
+            stats.bytes_in += len(frame)
+        elif not self.closed:
             self.receive_commands(self.codec.decode(frame), len(frame))
 
     def receive_commands(self, commands: list[say.Command], size: int) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from girandola.core.ports import Clock
-from girandola.net.writing import OPEN, TimedWriter
+from girandola.net.writing import CLOSED, OPEN, TimedWriter
 
 logger = logging.getLogger(__name__)
 
@@ -18,7 +18,6 @@ LAST_CHUNK = b"0\r\n\r\n"
 
 # What a stream is in besides OPEN.
 _CLOSING = 1  # all is written
-_CLOSED = 2  # the transport is closing, gone, or somebody else's
 
 
 def chunk(data: bytes) -> bytes:
@@ -74,13 +73,6 @@ class Stream(TimedWriter):
 
     # ── for the listener's side ──────────────────────────────────────────────────────────────
 
-    def buffered(self) -> int:
-        """Return how many bytes were written but are not on the wire yet."""
-        # A peer that keeps up has nothing waiting: its transport was told to say so at once.
-        if self._queued < 0 or self._state == _CLOSED:
-            return 0
-        return self._transport.get_write_buffer_size()
-
     def close(self, last: bytes = b"") -> None:
         """Send what was written, ``last`` and the end of the body, and end."""
         if self._state != OPEN:
@@ -97,8 +89,8 @@ class Stream(TimedWriter):
 
     def abort(self) -> None:
         """End at once; what is unsent is dropped, and the peer sees that the body is cut."""
-        if self._state != _CLOSED:
-            self._state = _CLOSED
+        if self._state != CLOSED:
+            self._state = CLOSED
             self._transport.abort()
 
     # ── for the loop ─────────────────────────────────────────────────────────────────────────
@@ -118,8 +110,8 @@ class Stream(TimedWriter):
 
     def eof_received(self) -> None:
         """Take the end of the peer's bytes: it has gone, and the transport closes."""
-        if self._state != _CLOSED:
-            self._state = _CLOSED
+        if self._state != CLOSED:
+            self._state = CLOSED
             self._restart_timer(self._close_timeout, self._transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -130,7 +122,7 @@ class Stream(TimedWriter):
 
     def _finish(self, transport: asyncio.Transport | None) -> None:
         self._cancel_timer()
-        self._state = _CLOSED
+        self._state = CLOSED
         self._ended(self, transport)
         try:
             self._listener.on_close()

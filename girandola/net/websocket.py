@@ -33,7 +33,7 @@ from girandola.net.handshake import (
     handshake_response,
     select_subprotocol,
 )
-from girandola.net.writing import OPEN, TimedWriter
+from girandola.net.writing import CLOSED, OPEN, TimedWriter
 
 __all__ = [
     "DEFAULT_CLOSE_TIMEOUT",
@@ -80,7 +80,6 @@ class Listener(Protocol):
 # What a connection is in besides OPEN, plain integers as the opcodes are.
 _CLOSING = 1  # our close frame is written, the peer's is awaited
 _FAILED = 2  # our close frame is written, what comes in has no meaning any more
-_CLOSED = 3  # the transport is closing or gone
 
 # What pausing cannot hold back: a close that the peer never answers must not wait for ever.
 DEFAULT_CLOSE_TIMEOUT = 5.0
@@ -136,13 +135,6 @@ class WebSocketConnection(TimedWriter):
         """Send a ping frame; at most 125 bytes."""
         self.write(frame(PING, payload))
 
-    def buffered(self) -> int:
-        """Return how many bytes were written but are not on the wire yet."""
-        # A peer that keeps up has nothing waiting: its transport was told to say so at once.
-        if self._queued < 0 or self._state == _CLOSED:
-            return 0
-        return self._transport.get_write_buffer_size()
-
     def close(self, code: int = NORMAL_CLOSURE, reason: str = "") -> None:
         """Send what was written, then a close frame; end when it is answered, or in 5 seconds.
 
@@ -154,13 +146,13 @@ class WebSocketConnection(TimedWriter):
 
     def abort(self) -> None:
         """End at once, without a close frame; what is unsent is dropped."""
-        self._state = _CLOSED
+        self._state = CLOSED
         self._transport.abort()
 
     def hang_up(self) -> None:
         """Send what was written and end, without a close frame."""
         if self._state == OPEN:
-            self._state = _CLOSED
+            self._state = CLOSED
             self._restart_timer(self._close_timeout, self._transport.abort)
             self._transport.close()
 
@@ -192,14 +184,14 @@ class WebSocketConnection(TimedWriter):
 
     def eof_received(self) -> None:
         """Take the end of the peer's bytes: the transport closes once our own are sent."""
-        if self._state != _CLOSED:
-            self._state = _CLOSED
+        if self._state != CLOSED:
+            self._state = CLOSED
             self._restart_timer(self._close_timeout, self._transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Take the end."""
         self._cancel_timer()
-        self._state = _CLOSED
+        self._state = CLOSED
         if self._forget is not None:
             self._forget(self)
         try:
@@ -259,7 +251,7 @@ class WebSocketConnection(TimedWriter):
         if self._state == OPEN:
             self._transport.write(frame(CLOSE, payload[:2]))
             self._restart_timer(self._close_timeout, self._transport.abort)
-        self._state = _CLOSED
+        self._state = CLOSED
         self._transport.close()
 
     def _start_closing(self, state: int, code: int, reason: str) -> None:
@@ -286,7 +278,7 @@ class WebSocketConnection(TimedWriter):
             self._transport.close()
 
     def _go_on_reading(self) -> None:
-        if self._reading_paused or self._state == _CLOSED:
+        if self._reading_paused or self._state == CLOSED:
             return
         if self._state != _FAILED:
             self._deliver()

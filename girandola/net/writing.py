@@ -11,7 +11,11 @@ from typing import cast
 from girandola.core.ports import Clock, Timer
 
 OPEN = 0
-"""The state in which writing goes on and is timed; a connection's other states are its own."""
+"""The state in which writing goes on and is timed."""
+CLOSED = 3
+"""The state in which the transport is closing, gone, or somebody else's.
+
+What lies between the two is the connection's own."""
 
 
 class TimedWriter(asyncio.Protocol):
@@ -45,6 +49,13 @@ class TimedWriter(asyncio.Protocol):
             if self._queued >= 0:
                 self._queued += len(data)
             self._transport.write(data)
+
+    def buffered(self) -> int:
+        """Return how many bytes were written but are not on the wire yet."""
+        # A peer that keeps up has nothing waiting: its transport was told to say so at once.
+        if self._queued < 0 or self._state == CLOSED:
+            return 0
+        return self._transport.get_write_buffer_size()
 
     # ── for the loop ─────────────────────────────────────────────────────────────────────────
 

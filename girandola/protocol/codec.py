@@ -66,7 +66,7 @@ class Codec(Protocol):
 
     @property
     def ping(self) -> bytes:
-        """The encoded ping; ``b""`` where the server sends none."""
+        """The encoded ping, which is the pong, too; ``b""`` where the server sends none."""
 
     @property
     def deltas(self) -> DeltaEncodings | None:

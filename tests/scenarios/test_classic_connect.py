@@ -300,6 +300,14 @@ def test_a_client_that_does_not_pong_is_dropped_without_a_word(tmp_path: Path) -
     assert world.node.hub.num_clients == 0
 
 
+def test_an_empty_message_is_no_answer_to_a_websocket_ping(tmp_path: Path) -> None:
+    world = World(tmp_path, ping_interval=9)
+    client = world.client()
+    world.clock.advance(9.15)
+    client.send("")
+    assert client.end == '{"reason":"invalid message","reconnect":false}'
+
+
 def test_no_ping_interval_means_no_pings(tmp_path: Path) -> None:
     world = World(tmp_path, ping_interval=0)
     client = world.client()
