@@ -410,6 +410,13 @@ class ClassicOptions(Struct, frozen=True, kw_only=True):
     connection_lifetime: Annotated[
         Duration, Meta(ge=0, description="How long 2018 tokens are valid; 0: for ever.")
     ] = 0.0
+    sockjs_handler_prefix: Annotated[
+        str,
+        Meta(
+            description="Where clients of 2018 look for SockJS, beside sockjs.handler_prefix; "
+            "empty: nowhere else."
+        ),
+    ] = "/connection"
 
 
 # Two sections have these, each between options of its own, so a base class would move them.

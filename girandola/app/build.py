@@ -10,7 +10,7 @@ from msgspec import structs
 from girandola import __version__
 from girandola.api.door import ApiDoor
 from girandola.api.methods import Methods
-from girandola.app.routes import PINNED, stream_routes
+from girandola.app.routes import PINNED, sockjs_prefixes, stream_routes
 from girandola.auth.jwks import KeySets
 from girandola.auth.jwt import Verifier
 from girandola.channels import Channels
@@ -82,9 +82,10 @@ class Application:
         )
         self._door = WebSocketDoor(self._entrance, config.websocket)
         # Its sessions outlive requests, so it stays when the routes are made anew.
-        self._sockjs = SockJsDoor(
-            self._entrance, config.sockjs, config.websocket, prefix=config.sockjs.handler_prefix
-        )
+        self._sockjs = {
+            prefix: SockJsDoor(self._entrance, config.sockjs, config.websocket, prefix=prefix)
+            for prefix in sockjs_prefixes(config)
+        }
         self._uni_grpc = _uni_grpc(self.node, self._entrance.limit, config.uni_grpc)
         methods = Methods(self.node, lambda: self._policy.rules.channels)
         self._api = ApiDoor(methods, config.http_api, config.classic)
@@ -110,7 +111,8 @@ class Application:
         self._entrance.kept_headers = _kept_headers(config)
         self._door.configure(config.websocket)
         self._api.configure(config.http_api, config.classic)
-        self._sockjs.configure(config.websocket)
+        for door in self._sockjs.values():
+            door.configure(config.websocket)
         self.router.now = routes
         self.internal_router.now = self._route_internal(config)
         if renew is not None:
@@ -125,7 +127,8 @@ class Application:
         """Tell every client that the server stops, and let go of what is open elsewhere."""
         self._api.close()
         self._door.cut_off_strangers()
-        self._sockjs.cut_off_strangers()
+        for door in self._sockjs.values():
+            door.cut_off_strangers()
         await self.node.shutdown()
         if self._uni_grpc is not None:
             await self._uni_grpc.stop()
@@ -162,8 +165,8 @@ class Application:
     def _route(self, config: Config) -> Router:
         """Lead paths to doors."""
         router = Router()
-        if self._started.sockjs.enabled:
-            router.add_door(self._started.sockjs.handler_prefix, self._sockjs.find)
+        for prefix, sockjs in self._sockjs.items():
+            router.add_door(prefix, sockjs.find)
         websocket = config.websocket
         inflated = websocket.inflated_size_limit
         if not websocket.disabled:

@@ -1,4 +1,4 @@
-"""Paths to the doors of streams, and of one-way WebSocket: which there are, and with what limits.
+"""Paths to doors: which doors there are, and with what limits.
 
 Knows options and doors; not what the doors do.
 """
@@ -17,6 +17,19 @@ from girandola.transports.uni_websocket import UniWebSocketDoor
 
 PINNED = ("sse", "http_stream", "emulation", "uni_websocket", "uni_sse", "uni_http_stream")
 """The sections here; whether a door is there, and where, changes with the next start only."""
+
+
+def sockjs_prefixes(config: Config) -> list[str]:
+    """Return where SockJS is offered: for libraries of every generation where they look for it.
+
+    What is below another one comes first.
+    """
+    if not config.sockjs.enabled:
+        return []
+    prefixes = {config.sockjs.handler_prefix.rstrip("/")}
+    if config.classic.sockjs_handler_prefix:
+        prefixes.add(config.classic.sockjs_handler_prefix.rstrip("/"))
+    return sorted(prefixes, reverse=True)
 
 
 def stream_routes(

@@ -20,6 +20,7 @@ from girandola.app.activation import take_sockets
 from girandola.app.build import Application
 from girandola.app.clock import LoopClock
 from girandola.app.listeners import Listeners
+from girandola.app.routes import sockjs_prefixes
 from girandola.config.load import Loaded, Sources, reload_differences
 from girandola.config.problems import ConfigError, Problem
 from girandola.config.schema import Config
@@ -227,9 +228,9 @@ def _say_hello(loaded: Loaded, listeners: Listeners) -> None:
 
 def _told(path: str, config: Config) -> str:
     """Return how the log names a path: SockJS has all that is below its own."""
-    sockjs = config.http_server.http_prefix.rstrip("/") + config.sockjs.handler_prefix.rstrip("/")
-    if config.sockjs.enabled and path.rstrip("/") == sockjs:
-        return f"{sockjs or '/'} (SockJS)"
+    outside = config.http_server.http_prefix.rstrip("/")
+    if path.rstrip("/") in [outside + prefix for prefix in sockjs_prefixes(config)]:
+        return f"{path} (SockJS)"
     return path
 
 

@@ -317,6 +317,7 @@ _FIXED = (
     "http_stream.handler_prefix",
     "emulation.handler_prefix",
     "sockjs.",
+    "classic.sockjs_handler_prefix",
     "uni_websocket.enabled",
     "uni_websocket.handler_prefix",
     "uni_sse.enabled",

@@ -191,7 +191,6 @@ IMPLIED = {
     "client.presence_update_interval": 25.0,
     "websocket.write_timeout": 0.0,
     "sockjs.enabled": True,
-    "sockjs.handler_prefix": "/connection",
     "sockjs.url": "//cdn.jsdelivr.net/sockjs/1.1/sockjs.min.js",
 }
 """The defaults of 2018 where they differ from today's."""

@@ -195,8 +195,8 @@ class Config(Struct, frozen=True, kw_only=True):
     sockjs: Annotated[
         SockJsOptions,
         Meta(
-            description="SockJS. A configuration of 2018 always offers it, at /connection; the "
-            "clients of v2 to v5 servers expect it at /connection/sockjs."
+            description="SockJS. A configuration of 2018 always offers it. Clients of 2018 look "
+            "for it at classic.sockjs_handler_prefix, where it is, too."
         ),
     ] = SockJsOptions()
     uni_websocket: Annotated[

@@ -189,14 +189,15 @@ async def test_it_names_every_door_that_is_enabled(process: Process) -> None:
     """Below the prefix that clients see; SockJS by its name, since it has all that is below."""
     streams = ("sse", "http_stream", "uni_sse", "uni_http_stream", "uni_websocket")
     doors: Config = {name: {"enabled": True} for name in streams}
-    doors["sockjs"] = {"enabled": True, "handler_prefix": "/connection"}
+    doors["sockjs"] = {"enabled": True}
     await process.serve(
         configuration(http_server={"http_prefix": "/chat"}, http_api={"disabled": True}, **doors)
     )
     said = process.lines[-1].partition(": serving ")[2].rpartition(" on ")[0]
     named = said.replace(" and ", ", ").split(", ")
     paths = [f"/chat/connection/{name}" for name in ("websocket", *streams)]
-    assert sorted(named) == sorted([*paths, "/chat/emulation", "/chat/connection (SockJS)"])
+    paths += [f"/chat/connection{place} (SockJS)" for place in ("", "/sockjs")]
+    assert sorted(named) == sorted([*paths, "/chat/emulation"])
 
 
 async def test_every_line_has_time_level_and_origin(process: Process) -> None:

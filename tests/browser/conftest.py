@@ -44,14 +44,14 @@ WAYS = {
         "http_stream", "/connection/http_stream", "http_stream.enabled", scripts=PROTOBUF
     ),
     "sse": modern("sse", "/connection/sse", "sse.enabled"),
-    "sockjs": modern("sockjs", "/connection", "sockjs.enabled", scripts=(SOCKJS, *MODERN)),
+    "sockjs": modern("sockjs", "/connection/sockjs", "sockjs.enabled", scripts=(SOCKJS, *MODERN)),
     "websocket-v1": Way("openV1", "/connection/websocket", ("centrifuge-2.8.js",)),
     "websocket-protobuf-v1": Way(
         "openV1", "/connection/websocket", ("centrifuge-2.8.protobuf.js",)
     ),
     "sockjs-v1": Way(
         "openV1",
-        "/connection",
+        "/connection/sockjs",
         scripts=(SOCKJS, "centrifuge-2.8.js"),
         transport="xhr-streaming",
         switch="sockjs.enabled",
@@ -117,7 +117,7 @@ def server(pages_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     config: dict[str, Any] = {
         **CONFIG,
         "client": {**CONFIG["client"], "allowed_origins": origins},
-        "sockjs": {"handler_prefix": "/connection", "url": sockjs_url},
+        "sockjs": {"url": sockjs_url},
     }
     for way in WAYS.values():
         if way.switch:

@@ -5,13 +5,12 @@ in ``tests/browser``.
 """
 
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any, cast
 
 import pytest
 
 from tests.sdk import test_clients
-from tests.sdk.conftest import IMPATIENT_CONFIG, running
 from tests.sdk.peers import ClassicJs, ModernJs, NodePeer, V1Js
 from tests.sdk.server import Api, Link, Server
 from tests.sdk.test_cent2 import cent2
@@ -19,8 +18,6 @@ from tests.sdk.test_cent2 import cent2
 SECRET = "secret"
 TRANSPORTS = ["websocket", "xhr-streaming", "eventsource", "xhr-polling"]
 LIBRARIES: dict[str, Callable[[], NodePeer]] = {"1.5": ClassicJs, "2.8": V1Js, "5.8": ModernJs}
-AS_IN_2018 = {"sockjs": {"enabled": True, "handler_prefix": "/connection"}}
-"""Where the library of 2018 looks for SockJS, whatever it is told."""
 
 
 def over(transport: str, library: str) -> NodePeer:
@@ -45,20 +42,6 @@ async def peer(request: pytest.FixtureRequest, library: str) -> AsyncIterator[No
     peer = over(request.param, library)
     yield peer
     await peer.close()
-
-
-@pytest.fixture(scope="session")
-def server_as_in_2018(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The impatient server, with SockJS where the library of 2018 looks for it."""
-    config = IMPATIENT_CONFIG | AS_IN_2018
-    with running(config, tmp_path_factory.mktemp("sockjs-2018")) as server:
-        yield server
-
-
-@pytest.fixture
-def impatient_server(impatient_server: Server, server_as_in_2018: Server, library: str) -> Server:
-    """The server on which the library finds SockJS."""
-    return server_as_in_2018 if library == "1.5" else impatient_server
 
 
 @pytest.fixture

@@ -495,18 +495,49 @@ def test_other_addresses_are_unknown(play: Play, path: str) -> None:
     play(scenario)
 
 
+@pytest.mark.parametrize("base", ["/connection", BASE])
+def test_every_generation_finds_it_where_it_looks_for_it(play: Play, base: str) -> None:
+    async def scenario(server: SockJs) -> None:
+        async with server.http.get(server.http_url(f"{base}/info")) as answer:
+            assert answer.status == 200
+
+    play(scenario)
+
+
+@pytest.mark.parametrize(
+    ("sockjs", "classic", "here", "not_here"),
+    [
+        ("/rt", "/old", ["/rt", "/old"], ["/connection", BASE]),
+        ("/rt/", "", ["/rt"], ["/connection", BASE]),
+        ("/rt", "/rt", ["/rt"], ["/connection"]),
+        ("/", "/connection", ["", "/connection"], [BASE]),
+    ],
+)
+def test_where_it_is_can_be_chosen(
+    play: Play, sockjs: str, classic: str, here: list[str], not_here: list[str]
+) -> None:
+    async def scenario(server: SockJs) -> None:
+        for base in (*here, *not_here):
+            async with server.http.get(server.http_url(f"{base}/info")) as answer:
+                assert answer.status == (200 if base in here else 404)
+
+    play(
+        scenario,
+        sockjs={"handler_prefix": sockjs},
+        classic={"sockjs_handler_prefix": classic},
+    )
+
+
 def test_other_doors_keep_their_addresses_below_the_prefix(play: Play) -> None:
     """In 2018 SockJS had ``/connection``, and WebSocket a place below it."""
 
     async def scenario(server: SockJs) -> None:
-        async with server.http.get(server.http_url("/connection/info")) as answer:
-            assert answer.status == 200
         socket = await server.connect(path="/connection/websocket")
         await socket.send(Of2018().connect())
         assert json.loads(await socket.recv())["method"] == "connect"
         await socket.close()
 
-    play(scenario, sockjs={"handler_prefix": "/connection"})
+    play(scenario)
 
 
 def test_without_the_option_there_is_no_sockjs(play: Play) -> None:
