@@ -1,4 +1,4 @@
-"""The connections of the load: subscribers, resubscribers, API callers.
+"""The WebSockets of the load: subscribers, resubscribers; and its API callers.
 
 Written to cost less than what they measure: a subscriber that is live looks at no more than where
 its messages end and how often the mark of our payloads stands in them. Runs in ``load``'s process.
@@ -31,34 +31,82 @@ class Tally:
         """Connections that ended without our wish."""
         self.durations = array("Q")
 
+    def take(self, data: bytes) -> None:
+        """Count the messages in ``data``, which holds whole marks only."""
+        self.received += data.count(MARK)
+        if self.timed:
+            now = wire.now_us()
+            self.durations.extend([now - stamp for stamp in wire.stamps(data)])
 
-class WebSocketClient(asyncio.Protocol):
-    """A client from its handshake on. ``ready`` is done, or fails, once it is set up."""
 
-    def __init__(self, request: bytes, greeting: bytes) -> None:
+class Client(asyncio.Protocol):
+    """A client from its first request on. ``ready`` is done, or fails, once it is set up.
+
+    With a ``tally``, an end that was not our wish is counted there.
+    """
+
+    recovered = 0
+    """Messages that came by recovery."""
+
+    def __init__(self, request: bytes, tally: Tally | None = None) -> None:
         self._request = request
-        self._greeting = greeting
+        self._tally = tally
         self._rest = b""
-        self._upgraded = False
         self.leaving = False
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Ask for the WebSocket."""
+        """Say the first request."""
         # uvloop's is no asyncio.Transport by name.
         self.transport = cast(asyncio.Transport, transport)
         self.transport.write(self._request)
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Take the end."""
+        if self._tally is not None and not self.leaving and self.ready.done():
+            self._tally.lost += 1
+        self.fail("the server closed the connection")
+
+    def fail(self, why: str) -> None:
+        """Give up on the connection."""
+        if self.ready.done():
+            self.transport.abort()
+        else:
+            self.ready.set_exception(ProtocolError(why))
+            self.leave()
+
+    def leave(self) -> None:
+        """Cut the connection."""
+        self.leaving = True
+        self.transport.abort()
+
+
+class WebSocketClient(Client):
+    """A client that speaks over a WebSocket."""
+
+    kind = wire.TEXT
+    """What its messages come in."""
+
+    def __init__(self, request: bytes, greeting: bytes, tally: Tally | None = None) -> None:
+        super().__init__(request, tally)
+        self._greeting = greeting
+        self._upgraded = False
+
     def data_received(self, data: bytes) -> None:
-        """Take what comes before the connection is live."""
+        """Take what comes."""
         data = self._rest + data
         try:
             if not self._upgraded:
                 data = self._upgrade(data)
-            payloads, self._rest = ([], data) if not self._upgraded else wire.split_frames(data)
+            payloads: list[bytes] = []
+            pings: list[bytes] = []
+            if self._upgraded:
+                payloads, data = wire.split_frames(data, self.kind, pings)
+            self._rest = data
             for payload in payloads:
-                for message in payload.split(b"\n"):
-                    self.on_message(message)
+                self.on_payload(payload)
+            for ping in pings:
+                self.transport.write(wire.frame(ping, wire.PONG_FRAME))
         except ProtocolError as error:
             self.fail(str(error))
 
@@ -72,29 +120,14 @@ class WebSocketClient(asyncio.Protocol):
         self.transport.write(self._greeting)
         return rest
 
+    def on_payload(self, payload: bytes) -> None:
+        """Take what one frame held; raises ``ProtocolError``."""
+        for message in payload.split(b"\n"):
+            self.on_message(message)
+
     def on_message(self, message: bytes) -> None:
         """Take one message; raises ``ProtocolError``."""
         raise NotImplementedError
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Take the end."""
-        self.fail("the server closed the connection")
-
-    def fail(self, why: str) -> None:
-        """Give up on the connection."""
-        if not self.ready.done():
-            self.ready.set_exception(ProtocolError(why))
-        self.leave()
-
-    def leave(self) -> None:
-        """Cut the connection."""
-        self.leaving = True
-        self.transport.abort()
-
-    def check_reply(self, message: bytes) -> None:
-        """Raise ``ProtocolError`` when a reply is an error."""
-        if message.partition(b",")[2].startswith(b'"error"'):
-            raise ProtocolError(message.decode(errors="replace"))
 
 
 class Subscriber(WebSocketClient):
@@ -116,13 +149,12 @@ class Subscriber(WebSocketClient):
         remember: bool = False,
     ) -> None:
         self.positions = positions or {}
-        super().__init__(request, wire.commands(token, channels, self.positions))
+        super().__init__(request, wire.commands(token, channels, self.positions), tally)
+        self._counts = tally
         self.group = group
         self.token = token
         self.channels = channels
-        self.recovered = 0
         self._remember = remember
-        self._tally = tally
         self._waiting = 1 + len(channels)
         self._live = False
 
@@ -139,18 +171,14 @@ class Subscriber(WebSocketClient):
             self._rest = data
             return
         self._rest = b""
-        tally = self._tally
-        tally.received += data.count(MARK)
-        if tally.timed:
-            now = wire.now_us()
-            tally.durations.extend([now - stamp for stamp in wire.stamps(data)])
+        self._counts.take(data)
         if PING in data:
             self.transport.write(PONG)
 
     def on_message(self, message: bytes) -> None:
         """Take a reply, or what comes between replies."""
         if message.startswith(b'{"id":'):
-            self.check_reply(message)
+            wire.check_reply(message)
             if self._remember and not message.startswith(b'{"id":1,'):
                 self._take_position(message)
             self._waiting -= 1
@@ -160,7 +188,7 @@ class Subscriber(WebSocketClient):
         elif message == PING:
             self.transport.write(PONG)
         else:
-            self._tally.received += message.count(MARK)
+            self._counts.take(message)
 
     def _take_position(self, message: bytes) -> None:
         reply = json.loads(message)
@@ -179,11 +207,44 @@ class Subscriber(WebSocketClient):
             top = result.get("offset", 0)
         self.positions[channel] = (top, result.get("epoch", ""))
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Note an end that was not our wish."""
-        if not self.leaving and self.ready.done():
-            self._tally.lost += 1
-        super().connection_lost(exc)
+
+class BinarySubscriber(WebSocketClient):
+    """A client that connects and subscribes in Protobuf, and counts."""
+
+    kind = wire.BINARY
+
+    def __init__(self, request: bytes, tally: Tally, *, token: str, channels: list[str]) -> None:
+        super().__init__(request, wire.binary_commands(token, channels), tally)
+        self._counts = tally
+        self._waiting = 1 + len(channels)
+
+    def on_payload(self, payload: bytes) -> None:
+        """Take pings, replies and messages, any of which may share a frame."""
+        for message in wire.split_messages(payload):
+            if not message:
+                self.transport.write(wire.BINARY_PONG)
+            elif self._waiting and wire.is_binary_reply(message):
+                self._waiting -= 1
+                if not self._waiting:
+                    self.ready.set_result(None)
+        self._counts.take(payload)
+
+
+class OneWaySubscriber(WebSocketClient):
+    """A client that says in which channels it wants to be, and counts."""
+
+    def __init__(self, request: bytes, tally: Tally, *, token: str, channels: list[str]) -> None:
+        super().__init__(request, wire.frame(wire.connect_request(token, channels)), tally)
+        self._counts = tally
+        self._channels = channels
+
+    def on_payload(self, payload: bytes) -> None:
+        """Take the answer to the connect request, which comes first, or a message."""
+        if self.ready.done():
+            self._counts.take(payload)
+        else:
+            wire.check_connected(payload, self._channels)
+            self.ready.set_result(None)
 
 
 class Work:
@@ -301,7 +362,7 @@ class Resubscriber(WebSocketClient):
         if message == PING:
             self.transport.write(PONG)
             return
-        self.check_reply(message)
+        wire.check_reply(message)
         if message.startswith(b'{"id":2,'):
             self._prepare(json.loads(message)["subscribe"])
             self.ready.set_result(None)

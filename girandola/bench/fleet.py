@@ -174,8 +174,9 @@ class Fleet:
         remember: bool = False,
         apart: bool = False,
         nice: int = 0,
+        transport: str = "websocket",
     ) -> Joined:
-        """Open sessions, ``window`` at a time.
+        """Open sessions, ``window`` at a time, over a ``transport`` (``load.TRANSPORTS``).
 
         ``remember`` keeps positions to come back to. ``apart`` puts them into a process of their
         own, and ``nice`` lets the other processes go first.
@@ -190,7 +191,15 @@ class Fleet:
                 process.tell({"do": "yield_to_others", "by": nice})
                 process.hear()
             part, rest = rest[:room], rest[room:]
-            process.tell({"do": "join", "sessions": part, "window": window, "remember": remember})
+            process.tell(
+                {
+                    "do": "join",
+                    "sessions": part,
+                    "window": window,
+                    "remember": remember,
+                    "transport": transport,
+                }
+            )
             answers.append(process.hear())
             self._free[self._loads.index(process)] -= len(part)
         return _joined(len(sessions), answers, together=False)

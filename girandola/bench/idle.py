@@ -1,11 +1,13 @@
-"""B4: what connections cost that do nothing but answer pings."""
+"""B4, and a part of B9: what connections cost that do nothing but answer pings."""
 
 import time
 from collections.abc import Iterator
 
+from msgspec import Struct
+
 from girandola.bench import usage
 from girandola.bench.report import Row
-from girandola.bench.stage import Stage
+from girandola.bench.stage import Running, Stage, Window
 
 SUBSCRIPTIONS = (0, 1, 10)
 CHANNELS = 100
@@ -31,31 +33,55 @@ def idle(stage: Stage) -> Iterator[Row]:
     )
 
 
+class Idle(Struct, frozen=True):
+    """What idle connections took."""
+
+    connections: int
+    figures: dict[str, float]
+    window: Window
+    problems: list[str]
+
+
+def watch(
+    running: Running, subscriptions: int, *, intervals: int, transport: str = "websocket"
+) -> Idle:
+    """Open connections, leave them alone, and watch them for so many rounds of pings."""
+    interval = running.scale.ping_interval
+    before = usage.resident_bytes(running.pid)
+    sessions = running.sessions(
+        running.scale.sessions,
+        lambda number: [f"idle-{(number + each) % CHANNELS}" for each in range(subscriptions)],
+    )
+    running.join(sessions, transport=transport)
+    taken = usage.resident_bytes(running.pid) - before
+    # Pings begin within the first interval.
+    time.sleep(interval)
+    running.fleet.watch()
+    window = running.window()
+    time.sleep(interval * intervals)
+    window.stop()
+    lost = running.fleet.count().lost
+    count = len(sessions)
+    return Idle(
+        count,
+        {
+            "bytes_per_connection": taken / count,
+            "cpu_us_per_s": window.cpu.total / window.seconds / count * 1e6,
+        },
+        window,
+        [*window.problems(), *([f"{lost} connections were lost"] if lost else [])],
+    )
+
+
 def _connections(stage: Stage, subscriptions: int) -> Row:
-    interval = stage.scale.ping_interval
     with stage.fresh() as running:
-        before = usage.resident_bytes(running.pid)
-        sessions = running.sessions(
-            stage.scale.sessions,
-            lambda number: [f"idle-{(number + each) % CHANNELS}" for each in range(subscriptions)],
-        )
-        running.join(sessions)
-        taken = usage.resident_bytes(running.pid) - before
-        # Pings begin within the first interval.
-        time.sleep(interval)
-        running.fleet.watch()
-        window = running.window()
-        time.sleep(interval * WATCHED_INTERVALS)
-        window.stop()
-        lost = running.fleet.count().lost
-        count = len(sessions)
+        seen = watch(running, subscriptions, intervals=WATCHED_INTERVALS)
+        interval = stage.scale.ping_interval
         return running.row(
             "B4",
-            f"{count:,} connections, {subscriptions} subscriptions, pinged every {interval:g} s",
-            {
-                "bytes_per_connection": taken / count,
-                "cpu_us_per_s": window.cpu.total / window.seconds / count * 1e6,
-            },
-            window=window,
-            problems=[*window.problems(), *([f"{lost} connections were lost"] if lost else [])],
+            f"{seen.connections:,} connections, {subscriptions} subscriptions, "
+            f"pinged every {interval:g} s",
+            seen.figures,
+            window=seen.window,
+            problems=seen.problems,
         )

@@ -18,8 +18,18 @@ from typing import Any
 import uvloop
 
 from girandola.bench import wire
-from girandola.bench.clients import Caller, Resubscriber, Subscriber, Tally, Work
+from girandola.bench.clients import (
+    BinarySubscriber,
+    Caller,
+    Client,
+    OneWaySubscriber,
+    Resubscriber,
+    Subscriber,
+    Tally,
+    Work,
+)
 from girandola.bench.histogram import Histogram
+from girandola.bench.streams import Emulation, OneWayStream, TwoWayStream
 from girandola.bench.wire import ProtocolError
 
 CONNECTIONS_AN_ADDRESS = 20_000
@@ -32,6 +42,12 @@ ORDER_SIZE = 1 << 26
 """Bytes of the longest order: tens of thousands of sessions with their tokens."""
 
 
+EMULATION_CONNECTIONS = 16
+"""Over which the pongs of all streams go, as from a proxy that keeps connections open."""
+
+EMULATION_PATH = "/emulation"
+
+
 class Load:
     """The clients of one process."""
 
@@ -41,8 +57,10 @@ class Load:
         self._api_port: int = order["api_port"]
         self._api_path: str = order["api_path"]
         self._key: str = order["key"]
-        self._handshake = wire.handshake(self._host, self._port, order["path"])
-        self._subscribers: list[Subscriber] = []
+        self._path: str = order["path"]
+        self._handshake = wire.handshake(self._host, self._port, self._path)
+        self._clients: list[Client] = []
+        self._emulation: Emulation | None = None
         self._tallies: dict[str, Tally] = {}
         self._opened = 0
 
@@ -50,29 +68,39 @@ class Load:
 
     async def join(self, order: dict[str, Any]) -> dict[str, Any]:
         """Open sessions (group, token and channels of each), so many at a time."""
-        remember = order["remember"]
-        subscribers = [
-            self._subscriber(group, token, channels, remember=remember)
-            for group, token, channels in order["sessions"]
-        ]
-        return await self._bring_up(subscribers, order["window"])
+        transport, remember = order["transport"], order["remember"]
+        if transport == "websocket":
+            clients: list[Client] = [
+                self._subscriber(group, token, channels, remember=remember)
+                for group, token, channels in order["sessions"]
+            ]
+        else:
+            if transport in TWO_WAY_STREAMS:
+                await self._open_emulation()
+            make = TRANSPORTS[transport]
+            clients = [
+                make(self, transport, self._tally(group), token, channels)
+                for group, token, channels in order["sessions"]
+            ]
+        return await self._bring_up(clients, order["window"])
 
     async def cut(self, order: dict[str, Any]) -> dict[str, Any]:
         """Cut all sessions at once."""
-        for subscriber in self._subscribers:
-            subscriber.leave()
+        for client in self._clients:
+            client.leave()
         return {}
 
     async def rejoin(self, order: dict[str, Any]) -> dict[str, Any]:
         """Bring the sessions that were cut back, recovering from where they stood."""
-        subscribers = [
+        clients: list[Client] = [
             self._subscriber(
                 before.group, before.token, before.channels, before.positions, remember=True
             )
-            for before in self._subscribers
+            for before in self._clients
+            if isinstance(before, Subscriber)
         ]
-        self._subscribers = []
-        return await self._bring_up(subscribers, order["window"])
+        self._clients = []
+        return await self._bring_up(clients, order["window"])
 
     async def watch(self, order: dict[str, Any]) -> dict[str, Any]:
         """Count from zero; time the messages of the groups named."""
@@ -87,6 +115,8 @@ class Load:
         # An event would have to be set by the path that counts every message.
         while self._received() < order["received"] and time.monotonic() < until:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
+        if self._emulation is not None and self._emulation.problem:
+            raise ProtocolError(f"a pong by emulation: {self._emulation.problem}")
         durations: dict[str, Any] = {}
         for name, tally in self._tallies.items():
             if tally.timed:
@@ -158,7 +188,7 @@ class Load:
     ) -> Subscriber:
         return Subscriber(
             self._handshake,
-            self._tallies.setdefault(group, Tally()),
+            self._tally(group),
             group=group,
             token=token,
             channels=channels,
@@ -166,30 +196,74 @@ class Load:
             remember=remember,
         )
 
-    async def _bring_up(self, subscribers: list[Subscriber], window: int) -> dict[str, Any]:
+    def _tally(self, group: str) -> Tally:
+        return self._tallies.setdefault(group, Tally())
+
+    def _binary(self, _: str, tally: Tally, token: str, channels: list[str]) -> Client:
+        request = wire.handshake(self._host, self._port, self._path, "centrifuge-protobuf")
+        return BinarySubscriber(request, tally, token=token, channels=channels)
+
+    def _one_way(self, name: str, tally: Tally, token: str, channels: list[str]) -> Client:
+        request = wire.handshake(self._host, self._port, self._path_of(name))
+        return OneWaySubscriber(request, tally, token=token, channels=channels)
+
+    def _stream(self, name: str, tally: Tally, token: str, channels: list[str]) -> Client:
+        """Make a two-way stream. Its further commands go over the connections of ``_emulation``."""
+        if self._emulation is None:
+            raise ProtocolError(f"{name}: no connection for its pongs")
+        host, port = self._host, self._port
+        return TwoWayStream(
+            self._stream_request(name, wire.command_lines(token, channels, {})),
+            tally,
+            replies=1 + len(channels),
+            pong=lambda connected: wire.pong_request(host, port, EMULATION_PATH, connected),
+            send=self._emulation.send,
+        )
+
+    def _one_way_stream(self, name: str, tally: Tally, token: str, channels: list[str]) -> Client:
+        request = self._stream_request(name, wire.connect_request(token, channels))
+        return OneWayStream(request, tally, channels=channels)
+
+    def _stream_request(self, name: str, said: bytes) -> bytes:
+        """Return the request for a stream, as browsers make it."""
+        events = name in ("sse", "uni_sse")
+        make = wire.event_source_request if events else wire.stream_request
+        return make(self._host, self._port, self._path_of(name), said)
+
+    def _path_of(self, name: str) -> str:
+        """Return the path of a door that stands beside the WebSocket's."""
+        return f"{self._path.rpartition('/')[0]}/{name}"
+
+    async def _open_emulation(self) -> None:
+        if self._emulation is None:
+            self._emulation = Emulation()
+            for _ in range(EMULATION_CONNECTIONS):
+                await self._open(self._emulation.add(), self._port)
+
+    async def _bring_up(self, clients: list[Client], window: int) -> dict[str, Any]:
         """Connect all, ``window`` at a time, and say how it went."""
         failures: list[str] = []
-        waiting = iter(subscribers)
+        waiting = iter(clients)
 
         async def connect_some() -> None:
-            for subscriber in waiting:
+            for client in waiting:
                 try:
-                    await self._open(subscriber, self._port)
-                    await asyncio.wait_for(subscriber.ready, CONNECT_TIMEOUT)
+                    await self._open(client, self._port)
+                    await asyncio.wait_for(client.ready, CONNECT_TIMEOUT)
                 except (OSError, ProtocolError, TimeoutError) as error:
                     failures.append(str(error) or type(error).__name__)
 
         began = time.monotonic()
-        await asyncio.gather(*(connect_some() for _ in range(min(window, len(subscribers)))))
+        await asyncio.gather(*(connect_some() for _ in range(min(window, len(clients)))))
         seconds = time.monotonic() - began
-        self._subscribers += subscribers
+        self._clients += clients
         # What is here by now stays; looking at it again and again would be the load's cost.
         gc.freeze()
         return {
             "seconds": seconds,
             "failures": len(failures),
             "first_failure": next(iter(failures), ""),
-            "recovered": sum(subscriber.recovered for subscriber in subscribers),
+            "recovered": sum(client.recovered for client in clients),
         }
 
     async def _open(self, protocol: asyncio.Protocol, port: int) -> None:
@@ -207,6 +281,22 @@ class Load:
             connection.close()
             raise
         await asyncio.get_running_loop().create_connection(lambda: protocol, sock=connection)
+
+
+TWO_WAY_STREAMS = ("sse", "http_stream")
+
+TRANSPORTS: dict[str, Callable[[Load, str, Tally, str, list[str]], Client]] = {
+    "websocket_protobuf": Load._binary,
+    "sse": Load._stream,
+    "http_stream": Load._stream,
+    "uni_websocket": Load._one_way,
+    "uni_sse": Load._one_way_stream,
+    "uni_http_stream": Load._one_way_stream,
+}
+"""How a client is made of the name of its transport, its tally, token and channels.
+
+Beside ``websocket``, which alone can recover. Paths of streams end with these names.
+"""
 
 
 def _outcome(work: Work, began: float) -> dict[str, Any]:

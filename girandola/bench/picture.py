@@ -61,6 +61,22 @@ HEADLINES = (
     Headline("B5", ("sessions", "JWT"), "cpu_ms_per_session", "CPU to start a session", "ms"),
     Headline("B5", ("all cut",), "until_last_s", "Reconnect of all, with recovery", "s"),
     Headline("B6", ("no subscriber",), "cpu_us_per_publish", "CPU of a publish by the API", "µs"),
+    Headline("B9", ("idle: SSE,",), "bytes_per_connection", "Memory a connection, SSE", "bytes"),
+    Headline(
+        "B9",
+        ("idle: HTTP streaming,",),
+        "bytes_per_connection",
+        "Memory a connection, HTTP streaming",
+        "bytes",
+    ),
+    Headline("B9", ("fan-out: SSE,", "one at"), "cpu_us", "CPU a message, SSE", "µs"),
+    Headline(
+        "B9",
+        ("fan-out: HTTP streaming,", "one at"),
+        "cpu_us",
+        "CPU a message, HTTP streaming",
+        "µs",
+    ),
 )
 
 

@@ -52,6 +52,7 @@ TITLES = {
     "B6": "Server API",
     "B7": "History",
     "B8": "Growth at 20,000 deliveries a second",
+    "B9": "Transports: idle connections, and fan-out",
 }
 
 

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 
-from girandola.bench import calls, crowd, fanout, idle, machine, usage
+from girandola.bench import calls, crowd, doors, fanout, idle, machine, usage
 from girandola.bench.fleet import BenchError
 from girandola.bench.machine import Cores
 from girandola.bench.report import Report, Row
@@ -19,6 +19,7 @@ BENCHMARKS: dict[str, Callable[[Stage], Iterator[Row]]] = {
     "B6": calls.publishing,
     "B7": calls.history,
     "B8": fanout.growth,
+    "B9": doors.transports,
 }
 """What can be measured, in the order of the definitions (docs/performance.md)."""
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from msgspec import Struct
 
 from girandola.bench import usage, wire
-from girandola.bench.fleet import BenchError, Fleet, Joined, Pace, Published, Session
+from girandola.bench.fleet import BenchError, Fleet, Joined, Pace, Session
 from girandola.bench.machine import Cores
 from girandola.bench.report import Row
 from girandola.bench.target import PING_INTERVAL, Target
@@ -253,13 +253,20 @@ class Running:
             for number in range(count)
         ]
 
-    def join(self, sessions: list[Session], *, apart: bool = False, nice: int = 0) -> Joined:
-        """Open sessions, all of them, and let things settle.
+    def join(
+        self,
+        sessions: list[Session],
+        *,
+        apart: bool = False,
+        nice: int = 0,
+        transport: str = "websocket",
+    ) -> Joined:
+        """Open sessions, all of them, and let things settle. The keywords are ``Fleet.join``'s.
 
         Raises:
             BenchError: some did not come up.
         """
-        joined = self.fleet.join(sessions, apart=apart, nice=nice)
+        joined = self.fleet.join(sessions, apart=apart, nice=nice, transport=transport)
         if joined.failures:
             raise BenchError(
                 f"{self.server}: {joined.failures} of {joined.sessions} sessions did not come up: "
@@ -289,7 +296,7 @@ class Running:
         time.sleep(self.scale.settling)
         parts = [[pace] for pace in paces[0].rounds(rounds)] if len(paces) == 1 else [paces]
         messages: list[int] = []
-        problems: list[str] = []
+        failed, took = [0 for _ in paces], 0.0
         window = self.window()
         for number, part in enumerate(parts):
             if number:
@@ -300,15 +307,19 @@ class Running:
             published = self.fleet.publish(*part)
             counted = self.fleet.count(sum(messages), patience)
             seconds = time.monotonic() - began
-            # What a round has of time is the pace's, so that the load's share is, too.
-            time.sleep(max(0.0, max(pace.seconds for pace in part) - seconds))
+            wanted = max(pace.seconds for pace in part)
+            # A round has the time of its pace, so that the load's share is that of the rate.
+            time.sleep(max(0.0, wanted - seconds))
             window.stop()
-            for pace, done in zip(part, published, strict=True):
-                problems += _pace_problems(pace, done, seconds)
+            took += max(seconds, wanted)
+            failed = [before + done.failed for before, done in zip(failed, published, strict=True)]
             if counted.received != sum(messages):
-                problems.append(f"{counted.received:,} of {sum(messages):,} messages arrived")
                 break
-        problems = window.problems() + list(dict.fromkeys(problems))
+        problems = window.problems()
+        if counted.received != sum(messages):
+            problems.append(f"{counted.received:,} of {sum(messages):,} messages arrived")
+        for pace, failures in zip(paces, failed, strict=True):
+            problems += _pace_problems(pace, failures, took)
         if problems and window.core_was_full:
             problems.append("the server's core was full")
         if counted.lost:
@@ -339,11 +350,11 @@ def _first(pace: Pace) -> Pace:
     return Pace(channels=pace.channels[:1], rate=1.0, count=1, size=pace.size)
 
 
-def _pace_problems(pace: Pace, done: Published, seconds: float) -> list[str]:
-    """Return what was wrong with publications that were all through after ``seconds``."""
+def _pace_problems(pace: Pace, failed: int, seconds: float) -> list[str]:
+    """Return what was wrong with publications that had all arrived after ``seconds``."""
     problems = []
-    if done.failed:
-        problems.append(f"{done.failed} publications failed")
+    if failed:
+        problems.append(f"{failed} publications failed")
     # The last burst has its share of the time to arrive.
     if seconds * PACE_TOLERANCE > pace.seconds + 0.05:
         took = f"{seconds:.2f} s instead of {pace.seconds:.2f} s"

@@ -30,6 +30,10 @@ HISTORY = "history"
 """The namespace that keeps history and recovers."""
 
 
+DOORS = ("sse", "http_stream", "uni_websocket", "uni_sse", "uni_http_stream")
+"""The ways in beside the WebSocket, by the names that options and paths have."""
+
+
 class TargetError(Exception):
     """A server cannot be measured; the text says why."""
 
@@ -89,6 +93,7 @@ def configuration(key: str, secret: str, ping_interval: float = PING_INTERVAL) -
             "pong_timeout": f"{round(min(8.0, ping_interval * 0.8) * 1000)}ms",
         },
         "http_api": {"key": key},
+        **{door: {"enabled": True} for door in DOORS},
         "channel": {
             "without_namespace": open_to_all,
             "namespaces": [

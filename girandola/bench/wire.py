@@ -1,4 +1,4 @@
-"""The bytes that the load says and hears: handshake, frames, commands, tokens, API requests.
+"""The bytes that the load says and hears: handshake, frames, commands, streams, API requests.
 
 Just enough of each for a client that knows what it will be told. No input or output here.
 """
@@ -8,6 +8,8 @@ import hmac
 import json
 import time
 from collections.abc import Iterable, Iterator
+from typing import Any
+from urllib.parse import quote
 
 MARK = b'"at":"'
 """Stands once in every payload of ours, in front of the time at which it was sent."""
@@ -18,9 +20,15 @@ STAMP_DIGITS = 16
 MESSAGE_SIZE = 128
 """Bytes of a payload, as the definitions of the benchmarks want it."""
 
+TEXT, BINARY, PING_FRAME, PONG_FRAME = 0x81, 0x82, 0x89, 0x8A
+"""How frames begin that are not parts of messages."""
+
 PING = b"{}"
 PONG = b"\x81\x82\x00\x00\x00\x00{}"
 """The answer to a ping of today's JSON protocol, framed."""
+
+BINARY_PONG = b"\x82\x81\0\0\0\0\0"
+"""The answer to a ping of today's Protobuf protocol, framed."""
 
 HEAD_END = b"\r\n\r\n"
 
@@ -52,31 +60,35 @@ def stamps(data: bytes) -> Iterator[int]:
 # ── WebSocket ────────────────────────────────────────────────────────────────────────────────
 
 
-def handshake(host: str, port: int, path: str) -> bytes:
+def handshake(host: str, port: int, path: str, subprotocol: str = "") -> bytes:
     """Return the request that asks for a WebSocket."""
+    asked = f"Sec-WebSocket-Protocol: {subprotocol}\r\n" if subprotocol else ""
     return (
         f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: Upgrade\r\n"
         "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+        f"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n{asked}\r\n"
     ).encode()
 
 
-def frame(text: bytes) -> bytes:
-    """Return a text frame as clients send it, under a mask of zeros."""
-    size = len(text)
+def frame(payload: bytes, kind: int = TEXT) -> bytes:
+    """Return a frame as clients send it, under a mask of zeros."""
+    size = len(payload)
     if size < 126:
-        head = bytes((0x81, 0x80 | size))
+        head = bytes((kind, 0x80 | size))
     elif size < 65536:
-        head = b"\x81\xfe" + size.to_bytes(2, "big")
+        head = bytes((kind, 0xFE)) + size.to_bytes(2, "big")
     else:
-        head = b"\x81\xff" + size.to_bytes(8, "big")
-    return head + b"\0\0\0\0" + text
+        head = bytes((kind, 0xFF)) + size.to_bytes(8, "big")
+    return head + b"\0\0\0\0" + payload
 
 
-def split_frames(data: bytes) -> tuple[list[bytes], bytes]:
+def split_frames(
+    data: bytes, kind: int = TEXT, pings: list[bytes] | None = None
+) -> tuple[list[bytes], bytes]:
     """Return the payloads of whole frames from a server, and the bytes that are left.
 
-    Raises ``ProtocolError`` for a close frame and for anything else that is not text.
+    Those of ping frames go to ``pings``, where there is such a list. Raises ``ProtocolError`` for
+    a close frame and for any other that is not of the ``kind``.
     """
     payloads = []
     position = 0
@@ -94,7 +106,11 @@ def split_frames(data: bytes) -> tuple[list[bytes], bytes]:
         if data[position] == 0x88:
             code = int.from_bytes(content[:2], "big")
             raise ProtocolError(f"closed with {code} {content[2:].decode(errors='replace')}")
-        if data[position] != 0x81:
+        if data[position] == PING_FRAME and pings is not None:
+            pings.append(content)
+            position = start + size
+            continue
+        if data[position] != kind:
             raise ProtocolError(f"a frame that begins with {data[position]:#x}")
         payloads.append(content)
         position = start + size
@@ -102,7 +118,14 @@ def split_frames(data: bytes) -> tuple[list[bytes], bytes]:
 
 
 def commands(token: str, channels: Iterable[str], positions: dict[str, tuple[int, str]]) -> bytes:
-    """Return one frame that connects (with id 1) and subscribes (from id 2 on).
+    """Return one frame that connects and subscribes, as ``command_lines`` says."""
+    return frame(command_lines(token, channels, positions))
+
+
+def command_lines(
+    token: str, channels: Iterable[str], positions: dict[str, tuple[int, str]]
+) -> bytes:
+    """Return what connects (with id 1) and subscribes (from id 2 on).
 
     Without a token the connection is anonymous. ``positions`` are those to recover from.
     """
@@ -111,7 +134,7 @@ def commands(token: str, channels: Iterable[str], positions: dict[str, tuple[int
         {"id": number, "subscribe": subscribe(channel, positions.get(channel))}
         for number, channel in enumerate(channels, 2)
     ]
-    return frame("\n".join(json.dumps(line, separators=(",", ":")) for line in lines).encode())
+    return "\n".join(json.dumps(line, separators=(",", ":")) for line in lines).encode()
 
 
 def subscribe(channel: str, position: tuple[int, str] | None) -> dict[str, object]:
@@ -120,6 +143,31 @@ def subscribe(channel: str, position: tuple[int, str] | None) -> dict[str, objec
         return {"channel": channel}
     offset, epoch = position
     return {"channel": channel, "recover": True, "offset": offset, "epoch": epoch}
+
+
+def connect_request(token: str, channels: Iterable[str]) -> bytes:
+    """Return what a one-way client says: its connect request, which names its channels."""
+    request: dict[str, object] = {"subs": {channel: {} for channel in channels}}
+    if token:
+        request["token"] = token
+    return json.dumps(request, separators=(",", ":")).encode()
+
+
+def check_reply(message: bytes) -> None:
+    """Raise ``ProtocolError`` when a reply is an error."""
+    if message.partition(b",")[2].startswith(b'"error"'):
+        raise ProtocolError(message.decode(errors="replace"))
+
+
+def check_connected(message: bytes, channels: Iterable[str]) -> None:
+    """Raise ``ProtocolError`` unless a push says that a one-way client is in all its channels."""
+    try:
+        subscribed = json.loads(message)["connect"].get("subs", {})
+    except (ValueError, LookupError, AttributeError, TypeError):
+        raise ProtocolError(message.decode(errors="replace")) from None
+    missing = [channel for channel in channels if channel not in subscribed]
+    if missing:
+        raise ProtocolError(f"not subscribed to {missing[0]}")
 
 
 def token(secret: str, user: str) -> str:
@@ -137,6 +185,120 @@ def _base64(data: bytes) -> str:
 
 
 _JWT_HEAD = _base64(b'{"alg":"HS256","typ":"JWT"}')
+
+
+# ── Protobuf ─────────────────────────────────────────────────────────────────────────────────
+
+
+def binary_commands(token: str, channels: Iterable[str]) -> bytes:
+    """Return the frame that connects (with id 1) and subscribes (from id 2 on) in Protobuf."""
+    commands = [_command(1, 4, _field(1, token.encode()) if token else b"")]
+    commands += [
+        _command(number, 5, _field(1, channel.encode()))
+        for number, channel in enumerate(channels, 2)
+    ]
+    return frame(b"".join(_varint(len(command)) + command for command in commands), BINARY)
+
+
+def split_messages(payload: bytes) -> Iterator[bytes]:
+    """Yield the messages of a frame, each of which stands behind its length."""
+    position = 0
+    while position < len(payload):
+        size, shift = 0, 0
+        while payload[position] & 0x80:
+            size |= (payload[position] & 0x7F) << shift
+            position, shift = position + 1, shift + 7
+        size |= payload[position] << shift
+        position += 1
+        yield payload[position : position + size]
+        position += size
+
+
+def is_binary_reply(message: bytes) -> bool:
+    """Tell whether a message has an id. Raises ``ProtocolError`` when it is an error.
+
+    For ids under 128, which take one byte.
+    """
+    if not message.startswith(b"\x08"):
+        return False
+    if message[2:3] == b"\x12":
+        raise ProtocolError(f"an error: {message[4:]!r}")
+    return True
+
+
+def _command(number: int, kind: int, request: bytes) -> bytes:
+    return b"\x08" + _varint(number) + _field(kind, request)
+
+
+def _field(number: int, value: bytes) -> bytes:
+    return _varint(number << 3 | 2) + _varint(len(value)) + value
+
+
+def _varint(value: int) -> bytes:
+    groups = []
+    while value > 0x7F:
+        groups.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes((*groups, value))
+
+
+# ── streams ──────────────────────────────────────────────────────────────────────────────────
+
+
+def stream_request(host: str, port: int, path: str, said: bytes) -> bytes:
+    """Return the request for a stream that says what there is to say in its body."""
+    return (
+        f"POST {path} HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(said)}\r\n\r\n"
+    ).encode() + said
+
+
+def event_source_request(host: str, port: int, path: str, said: bytes) -> bytes:
+    """Return the request for a stream as browsers make it, who can say nothing but a URL."""
+    return (
+        f"GET {path}?cf_connect={quote(said, safe='')} HTTP/1.1\r\nHost: {host}:{port}\r\n"
+        "Accept: text/event-stream\r\nCache-Control: no-cache\r\n\r\n"
+    ).encode()
+
+
+def split_chunks(data: bytes) -> tuple[bytes, bytes, bool]:
+    """Return the content of whole chunks, the bytes that are left, and whether it was the last.
+
+    Raises ``ProtocolError`` for what is not chunked.
+    """
+    position = 0
+    contents: list[bytes] = []
+    while True:
+        end = data.find(b"\r\n", position)
+        if end < 0:
+            break
+        try:
+            size = int(data[position:end], 16)
+        except ValueError:
+            wrong = data[position : position + 50]
+            raise ProtocolError(f"{wrong!r} where a chunk begins") from None
+        if not size:
+            return b"".join(contents), b"", True
+        start = end + 2
+        if len(data) < start + size + 2:
+            break
+        contents.append(data[start : start + size])
+        position = start + size + 2
+    return b"".join(contents), data[position:], False
+
+
+def messages_of(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the messages in whole lines of a stream, be they events or alone on their lines."""
+    for line in lines:
+        message = line.removeprefix(b"data: ")
+        if message.startswith(b"{"):
+            yield message
+
+
+def pong_request(host: str, port: int, path: str, connected: dict[str, Any]) -> bytes:
+    """Return the request that answers pings of a stream, from the result of its connect."""
+    said = {"session": connected["session"], "node": connected["node"], "data": "{}"}
+    return stream_request(host, port, path, json.dumps(said, separators=(",", ":")).encode())
 
 
 # ── the server API ───────────────────────────────────────────────────────────────────────────

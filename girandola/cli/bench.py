@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import msgspec
 
-COMMAND_NAMES = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8")
+COMMAND_NAMES = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B9")
 
 
 @click.command("bench")
@@ -48,7 +48,7 @@ def bench(
 ) -> None:
     """Measure girandola, a server given by --url, --api and --pid, or both in one run.
 
-    BENCHMARKS are B1 to B8, as docs/performance.md defines them; all when none is named. Linux
+    BENCHMARKS are B1 to B9, as docs/performance.md defines them; all when none is named. Linux
     only. Ends with 1 when a figure is void.
     """
     # The bench's parts, and Linux's, are not loaded for the other commands.

@@ -13,8 +13,8 @@ from click.testing import CliRunner
 from msgspec import structs
 
 import girandola.bench
-from girandola.bench import fanout, machine, run, stage
-from girandola.bench.fleet import Pace, Published
+from girandola.bench import doors, fanout, idle, machine, run, stage
+from girandola.bench.fleet import Pace
 from girandola.bench.machine import Cores
 from girandola.bench.report import Report, Row
 from girandola.bench.stage import LOAD_LIMIT, Delivered, Scale, Stage
@@ -53,8 +53,12 @@ CASES = {
     "B6": (5, {"requests_per_s", "cpu_us_per_publish", "p99_ms"}),
     "B7": (9, {"cpu_us_each", "bytes_per_message"}),
     "B8": (9, {"cpu_us", "slope"}),
+    "B9": (20, {"bytes_per_connection", "cpu_us_per_s", "cpu_us", "user_us"}),
 }
 """How many rows a benchmark has at this scale, and which figures at least."""
+
+PINGED = ("B4", "B9")
+"""Those that wait for pings."""
 
 TIMING = ("of its core", "rate was not kept up", "p99", "of a void row", "connections were lost")
 """Words of those reasons for a void row that a busy machine may bring about."""
@@ -62,7 +66,7 @@ TIMING = ("of its core", "rate was not kept up", "p99", "of a void row", "connec
 
 def measure(benchmark: str, *targets: GivenServer | OwnServer) -> Report:
     lines: list[str] = []
-    scale = structs.replace(TINY, ping_interval=0.5) if benchmark == "B4" else TINY
+    scale = structs.replace(TINY, ping_interval=0.5) if benchmark in PINGED else TINY
     report = run.run([benchmark], list(targets), scale, "girandola bench", lines.append)
     assert len(lines) == len(report.rows)
     return report
@@ -85,12 +89,34 @@ def check(benchmark: str, rows: list[Row]) -> None:
 
 @pytest.mark.parametrize("benchmark", CASES)
 def test_a_benchmark_measures_a_server_of_its_own(benchmark: str) -> None:
-    interval = 0.5 if benchmark == "B4" else TINY.ping_interval
+    interval = 0.5 if benchmark in PINGED else TINY.ping_interval
     (target,) = run.servers(None, structs.replace(TINY, ping_interval=interval))
     report = measure(benchmark, target)  # type: ignore[arg-type]  # it is our own server
     check(benchmark, report.rows)
     assert {row.server for row in report.rows} == {"girandola"}
     assert report.scale == "tiny"
+
+
+def test_a_transport_that_a_server_does_not_have_leaves_a_void_row_of_its_own() -> None:
+    cores = machine.choose_cores()
+    with OwnServer(cores.server) as own:
+        other = given(own)
+        other.address = structs.replace(other.address, path="/nowhere/websocket")
+        stage = Stage(other, structs.replace(TINY, ping_interval=0.0), cores)
+        rows = {row.case: row for row in doors.transports(stage)}
+    assert len(rows) == 13
+    assert all("HTTP/1.1 404" in row.void[0] for row in rows.values())
+    assert "fan-out: one-way SSE" in rows
+
+
+def test_pings_of_streams_are_answered_so_that_none_is_lost() -> None:
+    """An answer that is not taken is a failure to count, and one that is not given a loss."""
+    cores = machine.choose_cores()
+    scale = structs.replace(TINY, ping_interval=2.0)
+    with Stage(OwnServer(cores.server, 2.0), scale, cores).fresh() as running:
+        seen = idle.watch(running, 1, intervals=1, transport="sse")
+    assert seen.connections == 12
+    assert not [why for why in seen.problems if "of its core" not in why]
 
 
 def test_all_that_was_cut_is_recovered() -> None:
@@ -211,11 +237,9 @@ def test_a_load_above_its_share_of_a_core_makes_a_row_void(seconds: float, void:
 def test_a_rate_that_was_not_kept_up_makes_a_row_void() -> None:
     pace = Pace(channels=["c"], rate=10.0, count=11)
     problems = stage._pace_problems
-    good = Published(seconds=1.0, sent=11, failed=0, behind=0.0)
-    assert problems(pace, good, 1.1) == []
-    assert problems(pace, good, 1.5) == ["the rate was not kept up: 1.50 s instead of 1.10 s"]
-    failed = Published(seconds=1.0, sent=11, failed=2, behind=0.0)
-    assert problems(pace, failed, 1.1) == ["2 publications failed"]
+    assert problems(pace, 0, 1.1) == []
+    assert problems(pace, 0, 1.5) == ["the rate was not kept up: 1.50 s instead of 1.10 s"]
+    assert problems(pace, 2, 1.1) == ["2 publications failed"]
 
 
 # ── arithmetic ───────────────────────────────────────────────────────────────────────────────
