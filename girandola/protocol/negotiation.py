@@ -61,7 +61,7 @@ def recognise(frame: bytes) -> Codec:
     if frame.startswith(b"["):
         return CLASSIC
     # Only 2018 knows no lines, and may spread one message over several.
-    fields = _fields(frame) or _fields(frame.partition(b"\n")[0])
+    fields = _fields(frame.partition(b"\n")[0]) or _fields(frame)
     has_text_uid = fields.get("uid", b"").startswith(b'"')
     if has_text_uid or ("method" in fields and "id" not in fields):
         return CLASSIC

@@ -24,9 +24,8 @@ _ESCAPE = re.compile(
     rb"|u[dD][89a-fA-F][0-9a-fA-F]{2}|.)",
     re.DOTALL,
 )
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 _STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
-_NO_BRACKETS = bytes(byte for byte in range(256) if byte not in _STEPS)
+_BESIDE = bytes(byte for byte in range(256) if byte not in {*_STEPS, *b'"\\'})
 
 
 class Unreadable(Exception):
@@ -76,7 +75,11 @@ def is_deep(text: bytes) -> bool:
     """
     if text.count(b"[") + text.count(b"{") <= MAX_DEPTH:
         return False
-    brackets = _STRING.sub(b"", text).translate(None, _NO_BRACKETS)
+    bare = text.translate(None, _BESIDE)
+    if b"\\" in bare:
+        # Brackets and quotes are all an escape can hide now, and only within strings.
+        bare = text.replace(b"\\\\", b"").replace(b'\\"', b"").translate(None, _BESIDE + b"\\")
+    brackets = b"".join(bare.split(b'"')[::2])
     return max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > MAX_DEPTH
 
 

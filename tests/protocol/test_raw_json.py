@@ -112,3 +112,22 @@ def test_any_text_becomes_a_json_string(text: str) -> None:
 
 def test_a_lone_surrogate_of_python_becomes_a_question_mark() -> None:
     assert raw_json.string("a\ud83d") == b'"a?"'
+
+
+TEXTS = st.text('ab"\\[]{}\n,:é', max_size=8)
+VALUES = st.recursive(
+    TEXTS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3)
+)
+
+
+def depth_of(value: object) -> int:
+    if isinstance(value, dict):
+        value = list(value.values())
+    return 1 + max(map(depth_of, value), default=0) if isinstance(value, list) else 0
+
+
+@given(VALUES, st.integers(240, 256), st.booleans())
+def test_depth_is_counted_outside_of_strings_only(value: object, more: int, ascii: bool) -> None:
+    text = json.dumps(value, ensure_ascii=ascii)
+    wrapped = ("[" * more + text + "]" * more).encode()
+    assert raw_json.is_deep(wrapped) is (depth_of(value) + more > raw_json.MAX_DEPTH)
