@@ -43,7 +43,7 @@ ORDER_SIZE = 1 << 26
 
 
 EMULATION_CONNECTIONS = 16
-"""Over which the pongs of all streams go, as from a proxy that keeps connections open."""
+"""The most over which the pongs of all streams go, as from a proxy that keeps connections open."""
 
 EMULATION_PATH = "/emulation"
 
@@ -60,7 +60,9 @@ class Load:
         self._path: str = order["path"]
         self._handshake = wire.handshake(self._host, self._port, self._path)
         self._clients: list[Client] = []
-        self._emulation: Emulation | None = None
+        self._emulation = Emulation(
+            lambda protocol: self._open(protocol, self._port), EMULATION_CONNECTIONS
+        )
         self._tallies: dict[str, Tally] = {}
         self._opened = 0
 
@@ -75,8 +77,6 @@ class Load:
                 for group, token, channels in order["sessions"]
             ]
         else:
-            if transport in TWO_WAY_STREAMS:
-                await self._open_emulation()
             make = TRANSPORTS[transport]
             clients = [
                 make(self, transport, self._tally(group), token, channels)
@@ -115,7 +115,7 @@ class Load:
         # An event would have to be set by the path that counts every message.
         while self._received() < order["received"] and time.monotonic() < until:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
-        if self._emulation is not None and self._emulation.problem:
+        if self._emulation.problem:
             raise ProtocolError(f"a pong by emulation: {self._emulation.problem}")
         durations: dict[str, Any] = {}
         for name, tally in self._tallies.items():
@@ -208,9 +208,7 @@ class Load:
         return OneWaySubscriber(request, tally, token=token, channels=channels)
 
     def _stream(self, name: str, tally: Tally, token: str, channels: list[str]) -> Client:
-        """Make a two-way stream. Its further commands go over the connections of ``_emulation``."""
-        if self._emulation is None:
-            raise ProtocolError(f"{name}: no connection for its pongs")
+        """Make a two-way stream; its further commands go by ``_emulation``."""
         host, port = self._host, self._port
         return TwoWayStream(
             self._stream_request(name, wire.command_lines(token, channels, {})),
@@ -233,12 +231,6 @@ class Load:
     def _path_of(self, name: str) -> str:
         """Return the path of a door that stands beside the WebSocket's."""
         return f"{self._path.rpartition('/')[0]}/{name}"
-
-    async def _open_emulation(self) -> None:
-        if self._emulation is None:
-            self._emulation = Emulation()
-            for _ in range(EMULATION_CONNECTIONS):
-                await self._open(self._emulation.add(), self._port)
 
     async def _bring_up(self, clients: list[Client], window: int) -> dict[str, Any]:
         """Connect all, ``window`` at a time, and say how it went."""
@@ -282,8 +274,6 @@ class Load:
             raise
         await asyncio.get_running_loop().create_connection(lambda: protocol, sock=connection)
 
-
-TWO_WAY_STREAMS = ("sse", "http_stream")
 
 TRANSPORTS: dict[str, Callable[[Load, str, Tally, str, list[str]], Client]] = {
     "websocket_protobuf": Load._binary,

@@ -7,7 +7,7 @@ live looks at no more than the other clients do (``clients``). Runs in ``load``'
 import asyncio
 import json
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import cast
 
 from girandola.bench import wire
@@ -142,25 +142,40 @@ class OneWayStream(StreamClient):
 class Emulation:
     """Keep-alive connections over which the commands of streams go, one at a time on each.
 
-    ``problem`` says what went wrong first; what is sent after that may not be carried out.
+    As in browsers and proxies there are as many as were needed at once, and no more than
+    ``limit``; ``connect`` makes one. ``problem`` says what went wrong first.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self, connect: Callable[[asyncio.Protocol], Coroutine[None, None, None]], limit: int
+    ) -> None:
         self.problem = ""
+        self._connect = connect
+        self._room = limit
         self._idle: deque[_EmulationConnection] = deque()
         self._waiting: deque[bytes] = deque()
-
-    def add(self) -> asyncio.Protocol:
-        """Return a connection that is not made yet."""
-        return _EmulationConnection(self)
+        self._opening: set[asyncio.Task[None]] = set()
 
     def send(self, request: bytes) -> None:
         """Send a request as soon as a connection is free."""
         if self._idle:
-            # The one that was idle longest, so that the server closes none.
             self._idle.popleft().send(request)
-        else:
-            self._waiting.append(request)
+            return
+        self._waiting.append(request)
+        if self._room:
+            self._room -= 1
+            opening = asyncio.ensure_future(self._open())
+            self._opening.add(opening)
+            opening.add_done_callback(self._opening.discard)
+
+    async def _open(self) -> None:
+        try:
+            await self._connect(_EmulationConnection(self))
+        except OSError as error:
+            self._room += 1
+            self.fail(str(error))
+
+    # ── from the connections ─────────────────────────────────────────────────────────────────
 
     def free(self, connection: "_EmulationConnection") -> None:
         """Use a connection for what waits."""
@@ -169,33 +184,50 @@ class Emulation:
         else:
             self._idle.append(connection)
 
-    def lose(self, connection: "_EmulationConnection", why: str) -> None:
-        """Go on without a connection."""
-        self.problem = self.problem or why
+    def lose(self, connection: "_EmulationConnection") -> None:
+        """Go on without a connection that has ended."""
+        self._room += 1
         if connection in self._idle:
             self._idle.remove(connection)
+
+    def fail(self, why: str) -> None:
+        """Note that a request was not carried out."""
+        self.problem = self.problem or why
 
 
 class _EmulationConnection(asyncio.Protocol):
     def __init__(self, pool: Emulation) -> None:
         self._pool = pool
         self._rest = b""
+        self._answered = 0
+        self._request = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._pool.free(self)
 
     def send(self, request: bytes) -> None:
+        self._request = request
         self._transport.write(request)
 
     def data_received(self, data: bytes) -> None:
-        data = self._rest + data
-        self._rest = data
-        if not data.startswith(_NO_CONTENT[: len(data)]):
-            self._pool.lose(self, data.partition(b"\r\n")[0].decode(errors="replace"))
-        elif data.endswith(wire.HEAD_END):
-            self._rest = b""
+        self._rest += data
+        if not self._rest.startswith(_NO_CONTENT[: len(self._rest)]):
+            self._give_up(self._rest.partition(b"\r\n")[0].decode(errors="replace"))
+        elif self._rest.endswith(wire.HEAD_END):
+            self._rest = self._request = b""
+            self._answered += 1
             self._pool.free(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._pool.lose(self, "the server closed the connection")
+        self._pool.lose(self)
+        if self._request and self._answered and not self._rest:
+            # It was idle too long, which the server noticed first.
+            self._pool.send(self._request)
+        elif self._request:
+            self._give_up("the server closed the connection")
+
+    def _give_up(self, why: str) -> None:
+        self._pool.fail(why)
+        self._request = b""
+        self._transport.abort()

@@ -183,35 +183,82 @@ async def test_a_one_way_websocket_counts_messages_and_answers_ping_frames() -> 
 # ── emulation ────────────────────────────────────────────────────────────────────────────────
 
 
+NO_CONTENT = b"HTTP/1.1 204 No Content\r\n\r\n"
+
+
+class Pool:
+    """An ``Emulation`` of two connections at most, and those that were made."""
+
+    def __init__(self) -> None:
+        self.wired: list[Wired] = []
+        self.emulation = Emulation(self.connect, 2)
+
+    async def connect(self, protocol: asyncio.Protocol) -> None:
+        self.wired.append(Wired(protocol))
+
+    async def send(self, *requests: bytes) -> list[bytes]:
+        """Send requests; return what is said on each connection."""
+        for request in requests:
+            self.emulation.send(request)
+        await asyncio.sleep(0)
+        return [each.receive() for each in self.wired]
+
+
 async def test_requests_by_emulation_wait_for_a_connection_that_is_free() -> None:
-    pool = Emulation()
-    first, second = Wired(pool.add()), Wired(pool.add())
-    for request in (b"1", b"2", b"3"):
-        pool.send(request)
-    assert (first.receive(), second.receive()) == (b"1", b"2")
-    answer = b"HTTP/1.1 204 No Content\r\n\r\n"
-    assert second.receive(*(bytes((byte,)) for byte in answer)) == b"3"
-    second.receive(answer)
-    first.receive(answer)
-    pool.send(b"4")
-    assert (first.receive(), second.receive()) == (b"", b"4")
-    assert not pool.problem
+    pool = Pool()
+    assert await pool.send(b"1", b"2", b"3") == [b"1", b"2"]
+    first, second = pool.wired
+    assert second.receive(*(bytes((byte,)) for byte in NO_CONTENT)) == b"3"
+    second.receive(NO_CONTENT)
+    first.receive(NO_CONTENT)
+    assert await pool.send(b"4") == [b"", b"4"]
+    assert not pool.emulation.problem
+
+
+async def test_a_connection_that_is_idle_too_long_is_replaced() -> None:
+    pool = Pool()
+    await pool.send(b"1", b"2")
+    for wired in pool.wired:
+        wired.receive(NO_CONTENT)
+        wired.transport.abort()
+        wired.clock.run()
+    assert await pool.send(b"3", b"4") == [b"", b"", b"3", b"4"]
+    assert not pool.emulation.problem
+
+
+async def test_a_request_to_a_connection_that_the_server_is_closing_is_sent_again() -> None:
+    pool = Pool()
+    await pool.send(b"1")
+    (wired,) = pool.wired
+    wired.receive(NO_CONTENT)
+    assert await pool.send(b"2") == [b"2"]
+    wired.transport.abort()
+    wired.clock.run()
+    assert await pool.send() == [b"", b"2"]
+    assert not pool.emulation.problem
 
 
 async def test_a_request_by_emulation_that_is_refused_is_a_problem() -> None:
-    pool = Emulation()
-    wired = Wired(pool.add())
-    pool.send(b"1")
-    wired.receive(b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\n{}")
-    assert pool.problem == "HTTP/1.1 404 Not Found"
+    pool = Pool()
+    await pool.send(b"1")
+    pool.wired[0].receive(b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\n{}")
+    assert pool.emulation.problem == "HTTP/1.1 404 Not Found"
 
 
-async def test_a_connection_for_emulation_that_ends_is_a_problem() -> None:
-    pool = Emulation()
-    wired = Wired(pool.add())
-    wired.transport.abort()
-    wired.clock.run()
-    assert pool.problem == "the server closed the connection"
-    pool.send(b"1")
-    assert wired.receive() == b""
-    assert Wired(pool.add()).receive() == b"1"
+async def test_a_connection_that_ends_without_ever_answering_is_a_problem() -> None:
+    pool = Pool()
+    await pool.send(b"1")
+    pool.wired[0].transport.abort()
+    pool.wired[0].clock.run()
+    assert pool.emulation.problem == "the server closed the connection"
+    assert await pool.send() == [b""]
+
+
+async def test_a_server_that_takes_no_connection_is_a_problem() -> None:
+    async def refuse(_: asyncio.Protocol) -> None:
+        raise ConnectionRefusedError(111, "Connection refused")
+
+    emulation = Emulation(refuse, 2)
+    emulation.send(b"1")
+    await asyncio.sleep(0)
+    assert "refused" in emulation.problem
