@@ -205,6 +205,7 @@ async def sub_refresh(session: "Session", command: say.SubRefresh) -> None:
     if _has_expired(session, grant.expire_at):
         raise Reject(EXPIRED, "the new subscription token has expired, too")
     subscription.expire_at = grant.expire_at
+    session.plan_care(subscription)
     if grant.info is not None:
         subscription.info = session.client_info(grant.info)
     session.answer(command, say.SubRefreshed(expires=grant.expires, ttl=grant.ttl))

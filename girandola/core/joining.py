@@ -42,7 +42,6 @@ def enter(session: "Session", channel: str, *, server_side: bool) -> Subscriptio
     subscription = Subscription(session, channel, session.codec)
     subscription.server_side = server_side
     session.subscriptions[channel] = subscription
-    session.plan_presence()
     return subscription
 
 
@@ -129,6 +128,7 @@ def go_live(subscription: Subscription, subscribed: Subscribed) -> None:
         subscription.checked_offset = subscribed.top.offset
         subscription.checked_at = session.node.clock.now()
         subscription.go_live(subscribed.top, has_latest=bool(subscribed.publications))
+        session.plan_care(subscription)
 
 
 async def announce(subscription: Subscription) -> None:

@@ -71,13 +71,13 @@ class Session:
 
     __slots__ = (
         "_backlog",
+        "_care_at",
         "_connecting",
         "_deadline",
         "_expire_at",
         "_lost",
         "_ping_at",
         "_pong_by",
-        "_presence_at",
         "_together",
         "_waiting",
         "_why_closing",
@@ -133,7 +133,7 @@ class Session:
         self._expire_at = 0
         self._ping_at = inf
         self._pong_by = inf
-        self._presence_at = inf
+        self._care_at = inf
         self._deadline = node.clock.now() + (options.stale_close_delay or inf)
         node.stats.connections_opened += 1
         node.hub.arrive(self)
@@ -456,7 +456,6 @@ class Session:
             first = interval * (0.5 + 0.5 * self.node.random()) if self.app_pings else interval
             self._ping_at = now + first
         self._set_deadline()
-        self.plan_presence()
 
     def _set_deadline(self) -> None:
         """Plan the end of the connection, or none."""
@@ -468,19 +467,18 @@ class Session:
             self._deadline = self.node.clock.now() + max(0.0, left + grace)
         self._plan()
 
-    def plan_presence(self) -> None:
-        """Look after subscriptions from now on, once there are any."""
-        if self._presence_at != inf or not self.subscriptions or not self.connected:
-            return
-        interval = self.node.options.presence_update_interval
-        self._presence_at = self.node.clock.now() + interval * (0.5 + 0.5 * self.node.random())
-        self._plan()
+    def plan_care(self, subscription: Subscription) -> None:
+        """Look after the subscriptions now and then from now on, if this one needs it."""
+        if self._care_at == inf and subscription.needs_care:
+            interval = self.node.options.presence_update_interval
+            self._care_at = self.node.clock.now() + interval * (0.5 + 0.5 * self.node.random())
+            self._plan()
 
     def _plan(self) -> None:
         self.node.wheel.place(self, self._next_duty())
 
     def _next_duty(self) -> float:
-        return min(self._deadline, self._ping_at, self._pong_by, self._presence_at)
+        return min(self._deadline, self._ping_at, self._pong_by, self._care_at)
 
     def on_duty(self, now: float) -> float:
         """Do what is due. See ``duties.Debtor``."""
@@ -493,10 +491,10 @@ class Session:
             return inf
         if self._ping_at <= now:
             self._send_ping(now)
-        if self._presence_at <= now:
-            self._presence_at = inf
-            if self.subscriptions:
-                self._presence_at = now + self.node.options.presence_update_interval
+        if self._care_at <= now:
+            self._care_at = inf
+            if any(subscription.needs_care for subscription in self.subscriptions.values()):
+                self._care_at = now + self.node.options.presence_update_interval
                 self._look_after_subscriptions()
         return inf if self.closed else self._next_duty()
 

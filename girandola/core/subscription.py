@@ -116,6 +116,11 @@ class Subscription:
             if self.deltas is not None:
                 self.encoding = self.deltas.full
 
+    @property
+    def needs_care(self) -> bool:
+        """Whether there is anything to look after now and then: presence, position, an end."""
+        return self.presence or self.positioned or self.expire_at > 0
+
     def deliver(self, push: Publication, data: bytes) -> None:
         """Pass on a publication, encoded as ``data``, or hold, skip or miss it."""
         held = self.held

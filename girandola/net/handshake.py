@@ -3,7 +3,6 @@
 It knows the headers of a request and the answer to them; not what comes after.
 """
 
-import base64
 import binascii
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -25,7 +24,7 @@ def accept_key(key: str) -> str:
     """Return the Sec-WebSocket-Accept that answers a Sec-WebSocket-Key."""
     # RFC 6455 names SHA-1; it protects nothing here.
     digest = hashlib.sha1(key.encode() + _GUID, usedforsecurity=False).digest()
-    return base64.b64encode(digest).decode()
+    return binascii.b2a_base64(digest, newline=False).decode()
 
 
 def handshake_refusal(
@@ -59,6 +58,8 @@ def select_subprotocol(offered: str, supported: Sequence[str]) -> str:
     ``offered`` is the header's value. An empty one counts as absent: old Python clients send it
     (modern.md section 3.2).
     """
+    if not offered:
+        return ""
     names = (name.strip() for name in offered.split(","))
     return next((name for name in names if name in supported), "")
 

@@ -63,7 +63,7 @@ class Request:
 
     def query_params(self) -> dict[str, list[str]]:
         """Return the query's values by name, decoded; empty values count."""
-        return parse_qs(self.query, keep_blank_values=True)
+        return parse_qs(self.query, keep_blank_values=True) if self.query else {}
 
 
 class Response:

@@ -4,6 +4,8 @@ The address and the subprotocol choose between text and Protobuf; of the generat
 the first message tells.
 """
 
+import re
+
 import msgspec
 from google.protobuf.message import DecodeError
 from msgspec import Raw
@@ -36,6 +38,8 @@ SUBPROTOCOLS = ("centrifuge-json", "centrifuge-protobuf")
 
 _OBJECT = msgspec.json.Decoder(dict[str, Raw])
 _DIGITS = b"0123456789"
+_TODAY = re.compile(rb'\{(?:"id":[0-9]+,)?"connect":')
+"""How the libraries of today begin; everybody else is looked at more closely."""
 _OF_V1 = {"id", "method", "params"}
 
 
@@ -58,6 +62,8 @@ def recognise(frame: bytes) -> Codec:
     else is today's, garbage included. Never raises; the time taken is proportional to the size of
     the frame.
     """
+    if _TODAY.match(frame):
+        return V2_JSON
     if frame.startswith(b"["):
         return CLASSIC
     # Only 2018 knows no lines, and may spread one message over several.

@@ -2,6 +2,7 @@
 
 import pytest
 
+from girandola.core.duties import NOWHERE
 from girandola.core.grants import SubscribeGrant
 from girandola.core.node import Target
 from girandola.protocol.frame_pings import WITH_FRAME_PINGS
@@ -267,6 +268,17 @@ def test_a_sub_refresh_by_a_token_without_end_ends_the_expiry() -> None:
     assert client.read() == []
 
 
+def test_a_sub_refresh_may_give_an_end_to_a_subscription_that_had_none() -> None:
+    world = World({"": OPEN}, ping_interval=0.0, presence_update_interval=1.0)
+    client = subscribed_by_token(world)
+    world.advance(30)
+    assert client.ask(sub_refresh(exp=NOW + 60))
+    world.advance(120)
+    assert client.read() == [
+        '{"push":{"channel":"$news","unsubscribe":{"code":2501,"reason":"subscription expired"}}}'
+    ]
+
+
 @pytest.mark.parametrize(
     ("line", "answer"),
     [
@@ -317,6 +329,18 @@ def test_a_connection_that_is_not_refreshed_in_time_is_closed() -> None:
     assert client.closed is None
     world.advance(0.3)
     assert client.closed == (3005, "connection expired")
+
+
+def test_a_connection_with_nothing_to_look_after_is_left_alone() -> None:
+    world = World({"": OPEN | {"presence": True}, "plain": OPEN}, ping_interval=0.0)
+    client = world.connect()
+    client.subscribe("plain:news")
+    assert client.session.slot == NOWHERE
+    client.subscribe("news")
+    assert client.session.slot != NOWHERE
+    client.send('{"id":3,"unsubscribe":{"channel":"news"}}')
+    world.advance(60)
+    assert client.session.slot == NOWHERE
 
 
 def test_a_subscription_that_is_not_refreshed_in_time_is_ended() -> None:
