@@ -1,12 +1,14 @@
 """What the server's own code costs, without kernel and loop: for looking at a change.
 
-    .venv/bin/python benchmarks/without_sockets.py
+    .venv/bin/python benchmarks/without_sockets.py [--without gc|frames]
 
 The whole application runs in this process behind connections that are not there. Each figure is
 the least of several rounds, so other programs on the machine matter little; `girandola bench`
-measures what users get. Nothing here is for publication by itself.
+measures what users get. Nothing here is for publication by itself. Without `gc` there is no
+garbage collection, without `frames` the frames of a broadcast are made for each subscriber anew.
 """
 
+import argparse
 import asyncio
 import gc
 import json
@@ -24,6 +26,7 @@ from girandola.app.build import Application
 from girandola.app.clock import LoopClock
 from girandola.config.load import Sources
 from girandola.net.http import Connections
+from girandola.transports.base import Framing
 
 KEY = "k" * 32
 CONFIG = {
@@ -164,5 +167,16 @@ async def main() -> None:
     await measure(Connections(application.router.find, clock))
 
 
+def leave_out(choice: str | None) -> None:
+    """Take back one of the choices that docs/performance.md gives figures for."""
+    if choice == "gc":
+        gc.disable()
+    elif choice == "frames":
+        Framing.wire = lambda self, messages: self._encode(messages)  # type: ignore[method-assign]  # for comparing
+
+
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Measure the server's own code.")
+    parser.add_argument("--without", choices=("gc", "frames"))
+    leave_out(parser.parse_args().without)
     uvloop.run(main())

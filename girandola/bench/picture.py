@@ -3,6 +3,7 @@
 Draws bars for a handful of headline figures, one bar a server. Knows reports only.
 """
 
+import re
 from xml.sax.saxutils import escape
 
 from msgspec import Struct
@@ -154,7 +155,7 @@ def _footer(report: Report) -> list[str]:
     lines = [
         f"{machine.processor}, one core for the server, one for the load; Python {machine.python}, "
         f"Linux {machine.kernel}",
-        f"commit {machine.commit or 'unknown'}, {machine.date[:10]}; {report.command}",
+        f"commit {machine.commit or 'unknown'}, {machine.date[:10]}; {_without_files(report.command)}",
     ]
     if report.scale != "full":
         lines.append(f"A {report.scale} run: not for publication.")
@@ -169,3 +170,8 @@ def _text(x: int, y: int, text: str, kind: str = "", *, end: bool = False) -> st
     style = f' class="{kind}"' if kind else ""
     anchor = ' text-anchor="end"' if end else ""
     return f'<text x="{x}" y="{y}"{style}{anchor}>{escape(text)}</text>'
+
+
+def _without_files(command: str) -> str:
+    """Return a command line but for where its results went, which concerns nobody else."""
+    return re.sub(r" --(?:json|svg)[ =]\S+", "", command)

@@ -18,7 +18,11 @@ from girandola.net.unix_socket import UnixSocket, listen_at
 
 logger = logging.getLogger(__name__)
 
-BACKLOG = 2048
+BACKLOG = 65535
+"""Connections that may wait to be accepted; the kernel makes it ``net.core.somaxconn``, if less.
+
+Where clients come back all at once, those that find no place ask again a second later.
+"""
 
 HANDSHAKE_TIMEOUT = 10.0
 """Seconds that a peer has for its part of a TLS handshake."""

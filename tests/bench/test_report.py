@@ -81,6 +81,12 @@ def test_the_picture_is_svg_with_a_bar_for_each_server_in_proportion() -> None:
     assert any(text and "A <fast> one" in text and "3.11.7" in text for text in texts)
 
 
+def test_the_picture_says_how_it_was_made_but_not_where_files_went() -> None:
+    report = found(row("girandola", 5.0))
+    report.command = "girandola bench B1 --json /home/me/out.json --quick --svg=out.svg"
+    assert "; girandola bench B1 --quick<" in draw(report)
+
+
 def test_the_picture_shows_no_void_figure() -> None:
     picture = draw(found(row("girandola", 5.0, void=["lost 3"])))
     assert "5.00" not in picture
