@@ -155,7 +155,8 @@ def _footer(report: Report) -> list[str]:
     lines = [
         f"{machine.processor}, one core for the server, one for the load; Python {machine.python}, "
         f"Linux {machine.kernel}",
-        f"commit {machine.commit or 'unknown'}, {machine.date[:10]}; {_without_files(report.command)}",
+        f"commit {machine.commit or 'unknown'}, {machine.date[:10]}; "
+        + _without_files(report.command),
     ]
     if report.scale != "full":
         lines.append(f"A {report.scale} run: not for publication.")
