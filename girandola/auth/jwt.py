@@ -22,6 +22,7 @@ from girandola.auth.jwks import EndpointTemplate, KeySets
 from girandola.auth.keys import KINDS, PublicKey, from_pem, has_signed, kind
 from girandola.core.grants import SubscribeOverride
 from girandola.options import TokenOptions
+from girandola.protocol import raw_json
 
 MAX_TOKEN = 64 * 1024
 MAX_CACHED_HEADERS = 512
@@ -267,6 +268,8 @@ class Verifier:
             claims = self._decode_claims(decoded)
         except _BAD_JSON as error:
             raise InvalidToken(f"claims: {_why(error)}") from None
+        if raw_json.is_deep(decoded):
+            raise InvalidToken(f"claims: nested more than {raw_json.MAX_DEPTH} levels deep")
         return _Parts(self._header(header), claims, decoded, header + b"." + payload, signature)
 
     def _header(self, segment: bytes) -> _Header:

@@ -220,6 +220,7 @@ def test_a_token_has_a_largest_size() -> None:
         b'{"sub":"1","s\\u0075b":"2"}',
         b'{"info":{"a":\xff}}',
         b'{"info":"\xff"}',
+        b'{"info":' + b"[" * 256 + b"]" * 256 + b"}",
         b'{"info":' + b"[" * 5000 + b"]" * 5000 + b"}",
         b'{"x":' + b"[" * 5000 + b"]" * 5000 + b"}",
         b'{"exp":NaN}',

@@ -494,7 +494,7 @@ def test_a_request_means_the_same_whatever_came_before_it(requests: list[bytes])
 def test_a_body_that_is_too_long_is_refused_behind_a_head_that_came_before() -> None:
     site = Site()
     assert site.ask(post(b"x" * 10)).endswith(b"hello xxxxxxxxxx")
-    assert site.ask(post(b"x" * 101)) == refusal(b"413 Request Entity Too Large")
+    assert site.ask(post(b"x" * 101)).startswith(b"HTTP/1.1 413 ")
 
 
 def test_it_makes_no_difference_if_every_byte_comes_alone() -> None:
