@@ -8,7 +8,7 @@ from collections.abc import Awaitable
 from functools import partial
 
 from girandola.api import classic, http, legacy
-from girandola.api.methods import METHODS, Method, Methods
+from girandola.api.methods import METHODS, Methods
 from girandola.net.http import Request, Response, Route
 from girandola.options import ClassicOptions, HttpApiOptions
 
@@ -32,8 +32,8 @@ class ApiDoor:
         limit = http_api.max_body_size
         self._general = Route(self.handle, max_body=limit)
         self._calls = {
-            f"{self._prefix}/{name}": Route(partial(self._call, name, method), max_body=limit)
-            for name, method in METHODS.items()
+            f"{self._prefix}/{name}": Route(partial(self._call, name), max_body=limit)
+            for name in (*METHODS, "batch")
         }
 
     def close(self) -> None:
@@ -44,24 +44,22 @@ class ApiDoor:
         """Return who answers a request for the prefix or a path below it."""
         return self._calls.get(request.path, self._general)
 
-    def _call(self, name: str, method: Method, request: Request) -> Awaitable[Response]:
-        """Answer at the path of a method: the short way, which most requests go."""
+    def _call(self, name: str, request: Request) -> Awaitable[Response]:
+        """Answer at the path of a method of today's API, where 2018 has paths, too."""
         if self._closed or self._http_api.disabled or self._is_classic(request):
             return self.handle(request)
-        return http.call(self._methods, self._http_api, name, method, request)
+        return http.handle(self._methods, self._http_api, name, request)
 
     async def handle(self, request: Request) -> Response:
-        """Answer a request for the prefix or a path below it."""
+        """Answer a request for the prefix or below it that is no call of today's API."""
         if self._closed:
             return http.refuse(503, request, "the server stops", silent=True)
         options = self._http_api
-        root, slash, name = request.path[len(self._prefix) :].partition("/")
+        root, slash, _ = request.path[len(self._prefix) :].partition("/")
         if options.disabled or root or not request.path.startswith(self._prefix):
             return http.refuse(404, request, f"no API at {request.path!r}")
         if not slash:
             return await self._handle_root(request)
-        if http.is_known(name) and not self._is_classic(request):
-            return await http.handle(self._methods, options, name, request)
         if self._speaks_classic:
             secret = self._classic.secret
             return await classic.handle(self._methods, secret, options.insecure, request)

@@ -8,7 +8,7 @@ import hmac
 import logging
 
 from girandola.api import schema
-from girandola.api.methods import METHODS, Method, Methods, read_batch
+from girandola.api.methods import METHODS, Methods, read_batch
 from girandola.errors import Error
 from girandola.net.http import Request, Response, plain_response
 from girandola.options import HttpApiOptions
@@ -22,36 +22,19 @@ STATUS_OF_ERROR = {100: 500, 102: 404, 104: 404, 107: 400, 108: 400, 112: 416, 1
 _NO_SNIFF = (("X-Content-Type-Options", "nosniff"),)
 
 
-def is_known(name: str) -> bool:
-    """Tell whether today's API has a method of this name."""
-    return name in METHODS or name == "batch"
-
-
 async def handle(
     methods: Methods, options: HttpApiOptions, name: str, request: Request
 ) -> Response:
-    """Answer a call of the method ``name``, which is known."""
-    if name != "batch":
-        return await call(methods, options, name, METHODS[name], request)
-    refusal = _refusal(options, name, request)
-    if refusal is not None:
-        return refusal
+    """Answer a call of the method ``name``, which is one of ``METHODS`` or ``batch``."""
+    if request.method != "POST":
+        return refuse(405, request, f"{request.method} for {name}, expected POST")
+    if not is_authorized(options, request):
+        return refuse(401, request, f"no or a wrong API key for {name}", silent=True)
     try:
-        batch = read_batch(request.body)
-    except Unreadable as error:
-        return refuse(400, request, f"{name}: {error}")
-    return json_response(schema.encode(await methods.batch(batch, request.peer)))
-
-
-async def call(
-    methods: Methods, options: HttpApiOptions, name: str, method: Method, request: Request
-) -> Response:
-    """Answer a call of ``method``, which is called ``name``."""
-    refusal = _refusal(options, name, request)
-    if refusal is not None:
-        return refusal
-    try:
-        parameters = method.read(request.body)
+        if name == "batch":
+            batch = read_batch(request.body)
+            return json_response(schema.encode(await methods.batch(batch, request.peer)))
+        parameters = METHODS[name].read(request.body)
     except Unreadable as error:
         return refuse(400, request, f"{name}: {error}")
     outcome = await methods.answer(name, parameters, request.peer)
@@ -62,14 +45,6 @@ async def call(
     if mode.lower() == "transport":
         return json_response(error_text, STATUS_OF_ERROR.get(outcome.code, 500))
     return json_response(b'{"error":%b}' % error_text)
-
-
-def _refusal(options: HttpApiOptions, name: str, request: Request) -> Response | None:
-    if request.method != "POST":
-        return refuse(405, request, f"{request.method} for {name}, expected POST")
-    if not is_authorized(options, request):
-        return refuse(401, request, f"no or a wrong API key for {name}", silent=True)
-    return None
 
 
 def is_authorized(options: HttpApiOptions, request: Request) -> bool:

@@ -8,6 +8,7 @@ errors: server.md, appendix A.
 import logging
 import re
 from collections.abc import Awaitable, Callable, Sequence
+from functools import cache, partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -106,7 +107,8 @@ class Methods:
         if not request.channel:
             raise Reject(BAD_REQUEST, "expected a channel")
         data = _payload("data", request.data, request.b64data)
-        result = await self._publish(request.channel, data, request)
+        fits = partial(has_format, data)
+        result = await self._publish(request.channel, data, fits, request)
         return schema.PublishResult(result.position.offset, result.position.epoch)
 
     async def broadcast(self, request: schema.BroadcastRequest) -> schema.BroadcastResult:
@@ -116,10 +118,11 @@ class Methods:
         data = _payload("data", request.data, request.b64data)
         if not data and not any(map(self._takes_nothing, request.channels)):
             raise Reject(BAD_REQUEST, "expected data")
+        fits = cache(partial(has_format, data))
 
         async def respond(channel: str) -> schema.PublishResponse:
             try:
-                result = await self._publish(channel, data, request)
+                result = await self._publish(channel, data, fits, request)
             except Reject as reject:
                 self.log_refusal("broadcast", "", reject.error, reject.detail)
                 return schema.PublishResponse(error=schema.error(reject.error))
@@ -144,11 +147,12 @@ class Methods:
         self,
         channel: str,
         data: bytes,
+        fits: Callable[[str], bool],
         request: schema.PublishRequest | schema.BroadcastRequest,
     ) -> Awaitable[PublishResult]:
         options = self.options(channel)
         wanted = options.publication_data_format
-        if not has_format(data, wanted):
+        if not fits(wanted):
             raise Reject(BAD_REQUEST, f"expected {wanted or 'non-empty'} data for {channel!r}")
         return self.node.publish(
             channel,
