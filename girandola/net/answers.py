@@ -20,7 +20,7 @@ class AnswerHeads:
 
     def __init__(self, clock: Clock) -> None:
         self._time = clock.time
-        self._second = 0
+        self._second = -1
         self._date = ""
         # Around the length, by all else that makes a head.
         self._remembered: dict[tuple[object, ...], tuple[bytes, bytes]] = {}
@@ -33,8 +33,7 @@ class AnswerHeads:
         Raises ``ValueError`` when a header would end before its end.
         """
         status, body = response.status, response.body
-        if int(self._time()) != self._second:
-            self._begin_second()
+        self._look_at_clock()
         key = (status, response.content_type, connection, tuple(response.headers))
         parts = self._remembered.get(key)
         if parts is None:
@@ -48,7 +47,7 @@ class AnswerHeads:
 
     def stream(self, streaming: Streaming, *, connection: str, chunked: bool) -> bytes:
         """Return the head of a streaming answer. Raises like ``response``."""
-        self._begin_second()
+        self._look_at_clock()
         lines = self._first(200)
         if streaming.content_type:
             lines.append(f"Content-Type: {streaming.content_type}")
@@ -74,9 +73,9 @@ class AnswerHeads:
     def _first(self, status: int) -> list[str]:
         return [f"HTTP/1.1 {status} {PHRASES.get(status, 'Status')}", f"Date: {self._date}"]
 
-    def _begin_second(self) -> None:
+    def _look_at_clock(self) -> None:
         second = int(self._time())
-        if second != self._second or not self._date:
+        if second != self._second:
             self._second = second
             self._date = formatdate(second, usegmt=True)
             self._remembered.clear()

@@ -79,17 +79,20 @@ def _character_set(content: str) -> str:
     return f"[{'^' if negated else ''}{escaped}]"
 
 
-def cors_headers(request: Request, origins: OriginCheck) -> tuple[tuple[str, str], ...]:
+def cors_headers(
+    request: Request, origins: OriginCheck, *, without_origin: str = ""
+) -> tuple[tuple[str, str], ...]:
     """Return what lets a page of an allowed origin read the answer; nothing for others.
 
+    ``without_origin`` is the origin named to who tells none; empty: they get nothing, either.
     A request from an origin that is not allowed is answered all the same: it is the browser that
     keeps the answer from the page (modern.md section 3.1).
     """
     origin = request.headers.get("origin")
-    if origin is None or not origins.allows(origin):
+    if not origins.allows(origin) or (origin is None and not without_origin):
         return ()
     headers = [
-        ("Access-Control-Allow-Origin", origin),
+        ("Access-Control-Allow-Origin", origin or without_origin),
         ("Access-Control-Allow-Credentials", "true"),
         ("Vary", "Origin"),
     ]

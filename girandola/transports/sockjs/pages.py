@@ -7,7 +7,6 @@ import secrets
 from email.utils import formatdate
 
 from girandola.net.http import Request, Response
-from girandola.net.middleware import OriginCheck
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -39,22 +38,6 @@ def cached(now: float) -> Headers:
         ("Expires", formatdate(now + YEAR, usegmt=True)),
         ("Access-Control-Max-Age", str(YEAR)),
     )
-
-
-def cors(request: Request, origins: OriginCheck) -> Headers:
-    """Return what lets pages of other origins read an answer (classic.md section 4.16)."""
-    origin = request.headers.get("origin")
-    if not origins.allows(origin):
-        return ()
-    headers = [
-        ("Access-Control-Allow-Origin", origin or "*"),
-        ("Access-Control-Allow-Credentials", "true"),
-        ("Vary", "Origin"),
-    ]
-    wanted = request.headers.get("access-control-request-headers")
-    if wanted:
-        headers.append(("Access-Control-Allow-Headers", wanted))
-    return tuple(headers)
 
 
 def greeting() -> Response:

@@ -7,6 +7,7 @@ from urllib.parse import parse_qs
 
 from girandola.net.http import Request, Response, Streaming, plain_response
 from girandola.net.messages import Answer
+from girandola.net.middleware import cors_headers
 from girandola.net.router import Route, WebSocketRoute
 from girandola.options import SockJsOptions, WebSocketOptions
 from girandola.transports.base import Entrance
@@ -224,7 +225,7 @@ class SockJsDoor:
         return self._entrance.origins.allows_request(request)
 
     def _cors(self, request: Request) -> pages.Headers:
-        return pages.cors(request, self._entrance.origins)
+        return cors_headers(request, self._entrance.origins, without_origin="*")
 
     def _time(self) -> float:
         return self._entrance.node.clock.time()
