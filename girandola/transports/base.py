@@ -13,6 +13,7 @@ from girandola.core.session import NO_HEADERS, Session
 from girandola.errors import WRITE_ERROR, Disconnect
 from girandola.net.http import Request, Response
 from girandola.net.middleware import ConnectionLimit, OriginCheck
+from girandola.net.websocket import WebSocketConnection
 from girandola.protocol.codec import Codec
 
 logger = logging.getLogger(__name__)
@@ -192,3 +193,39 @@ class PushTransport(Generic[P]):
         """See ``ports.Transport``."""
         if self._pipe is not None:
             self._pipe.abort()
+
+
+class TwoWayWebSocket(PushTransport[WebSocketConnection]):
+    """The common part of transports over one WebSocket on which the peer has its say."""
+
+    __slots__ = ()
+
+    def on_pong(self, payload: bytes) -> None:
+        """Take the answer to a ping frame."""
+        if self._session is not None:
+            self._session.receive_transport_pong()
+
+    # ── for the door ─────────────────────────────────────────────────────────────────────────
+
+    def cut_off_stranger(self) -> None:
+        """End the connection at once if nobody was recognised on it yet."""
+        session = self._session
+        if session is not None and not session.connected and not session.closed:
+            self.abort()
+
+    # ── for the session ─────────────────────────────────────────────────────────────────────
+
+    def ping(self) -> None:
+        """See ``ports.Transport``."""
+        if self._pipe is not None:
+            self._pipe.ping()
+
+    def pause(self) -> None:
+        """See ``ports.Transport``."""
+        if self._pipe is not None:
+            self._pipe.pause_reading()
+
+    def resume(self) -> None:
+        """See ``ports.Transport``."""
+        if self._pipe is not None:
+            self._pipe.resume_reading()

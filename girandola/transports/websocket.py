@@ -19,7 +19,7 @@ from girandola.protocol.frame_pings import WITH_FRAME_PINGS
 from girandola.protocol.negotiation import PROTOCOLS, negotiate, recognise, recognise_binary
 from girandola.protocol.v2_json import V2_JSON
 from girandola.protocol.v2_protobuf import V2_PROTOBUF
-from girandola.transports.base import Entrance, Framing, PushTransport
+from girandola.transports.base import Entrance, Framing, TwoWayWebSocket
 
 
 def frames_of(codec: Codec, deflater: Deflater | None = None) -> Framing:
@@ -46,7 +46,7 @@ def _framings(deflater: Deflater | None = None) -> Framings:
 _PLAIN = _framings()
 
 
-class WebSocketTransport(PushTransport[WebSocketConnection]):
+class WebSocketTransport(TwoWayWebSocket):
     """A session's way out over one WebSocket, and the connection's way in to its session."""
 
     __slots__ = ("_binary", "_frame_pings", "_framings", "_open", "_recognised")
@@ -90,11 +90,6 @@ class WebSocketTransport(PushTransport[WebSocketConnection]):
             self._speak(codec, session)
         session.receive(payload)
 
-    def on_pong(self, payload: bytes) -> None:
-        """Take the answer to a ping frame."""
-        if self._session is not None:
-            self._session.receive_transport_pong()
-
     def on_close(self, code: int, reason: str) -> None:
         """End the session: the connection is gone."""
         self._open.discard(self)
@@ -106,30 +101,7 @@ class WebSocketTransport(PushTransport[WebSocketConnection]):
         session.codec = codec
         self._framing = self._framings[codec]
 
-    # ── for the door ─────────────────────────────────────────────────────────────────────────
-
-    def cut_off_stranger(self) -> None:
-        """End the connection at once if nobody was recognised on it yet."""
-        session = self._session
-        if session is not None and not session.connected and not session.closed:
-            self.abort()
-
     # ── for the session ─────────────────────────────────────────────────────────────────────
-
-    def ping(self) -> None:
-        """See ``ports.Transport``."""
-        if self._pipe is not None:
-            self._pipe.ping()
-
-    def pause(self) -> None:
-        """See ``ports.Transport``."""
-        if self._pipe is not None:
-            self._pipe.pause_reading()
-
-    def resume(self) -> None:
-        """See ``ports.Transport``."""
-        if self._pipe is not None:
-            self._pipe.resume_reading()
 
     def close(self, disconnect: Disconnect) -> None:
         """See ``ports.Transport``. Code 3000 is never said (modern.md section 3.2)."""

@@ -10,7 +10,7 @@ from girandola.core.session import Session
 from girandola.errors import CONNECTION_CLOSED, Disconnect
 from girandola.net.websocket import Opcode, WebSocketConnection, frame
 from girandola.protocol.v2_json import V2_JSON
-from girandola.transports.base import Entrance, Framing, PushTransport
+from girandola.transports.base import Entrance, Framing, TwoWayWebSocket
 from girandola.transports.sockjs.frames import (
     HEARTBEAT,
     OPEN,
@@ -27,7 +27,7 @@ _HEARTBEAT = frame(Opcode.TEXT, HEARTBEAT)
 _FRAMING = Framing(lambda messages: frame(Opcode.TEXT, messages_frame(messages)))
 
 
-class SockJsWebSocket(PushTransport[WebSocketConnection]):
+class SockJsWebSocket(TwoWayWebSocket):
     """A session's way out over one WebSocket, and the connection's way in to its session."""
 
     __slots__ = ("_heartbeat_delay", "_inlet", "_max_message_size", "_open", "_timer")
@@ -74,11 +74,6 @@ class SockJsWebSocket(PushTransport[WebSocketConnection]):
         for text in texts:
             self._inlet.take(text)
 
-    def on_pong(self, payload: bytes) -> None:
-        """Take the answer to a ping frame."""
-        if self._inlet is not None:
-            self._inlet.session.receive_transport_pong()
-
     def on_close(self, code: int, reason: str) -> None:
         """End the session: the connection is gone."""
         self._open.discard(self)
@@ -88,30 +83,7 @@ class SockJsWebSocket(PushTransport[WebSocketConnection]):
             self._timer = None
         self._end()
 
-    # ── for the door ─────────────────────────────────────────────────────────────────────────
-
-    def cut_off_stranger(self) -> None:
-        """End the connection at once if nobody was recognised on it yet."""
-        session = self._session
-        if session is not None and not session.connected and not session.closed:
-            self.abort()
-
     # ── for the session ──────────────────────────────────────────────────────────────────────
-
-    def ping(self) -> None:
-        """See ``ports.Transport``."""
-        if self._pipe is not None:
-            self._pipe.ping()
-
-    def pause(self) -> None:
-        """See ``ports.Transport``."""
-        if self._pipe is not None:
-            self._pipe.pause_reading()
-
-    def resume(self) -> None:
-        """See ``ports.Transport``."""
-        if self._pipe is not None:
-            self._pipe.resume_reading()
 
     def close(self, disconnect: Disconnect) -> None:
         """See ``ports.Transport``. The last frame of SockJS says why."""
