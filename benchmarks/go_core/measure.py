@@ -17,7 +17,7 @@ from pathlib import Path
 
 import click
 
-from girandola.bench import machine, picture, run, stage
+from girandola.bench import machine, run, stage
 from girandola.bench.target import (
     HOST,
     START_TIMEOUT,
@@ -26,6 +26,7 @@ from girandola.bench.target import (
     TargetError,
     configuration,
 )
+from girandola.cli.bench import tell
 
 
 class GoCore:
@@ -119,16 +120,7 @@ def measure(
         shlex.join(("scripts/bench-go", *sys.argv[3:])),
         lambda line: click.echo(line, err=True),
     )
-    click.echo(report.as_table())
-    try:
-        if json_file:
-            Path(json_file).write_bytes(report.as_json())
-        if svg_file:
-            Path(svg_file).write_text(picture.draw(report), encoding="utf-8")
-    except OSError as error:
-        raise click.ClickException(f"cannot write {error.filename}: {error.strerror}") from None
-    if any(row.void for row in report.rows):
-        sys.exit(1)
+    tell(report, json_file, svg_file)
 
 
 if __name__ == "__main__":

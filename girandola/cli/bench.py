@@ -3,9 +3,13 @@
 import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
+
+if TYPE_CHECKING:
+    from girandola.bench.report import Report
 
 COMMAND_NAMES = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B9")
 
@@ -52,7 +56,7 @@ def bench(
     only. Ends with 1 when a figure is void.
     """
     # The bench's parts, and Linux's, are not loaded for the other commands.
-    from girandola.bench import picture, run, stage, target
+    from girandola.bench import run, stage, target
 
     if show_config:
         shown = target.configuration(api_key or "<api key>", token_secret or "<token secret>")
@@ -74,6 +78,13 @@ def bench(
         _command_line(),
         lambda line: click.echo(line, err=True),
     )
+    tell(report, json_file, svg_file)
+
+
+def tell(report: "Report", json_file: str | None, svg_file: str | None) -> None:
+    """Print a report, write it where a file is named, and end with 1 when a figure is void."""
+    from girandola.bench import picture
+
     click.echo(report.as_table())
     try:
         if json_file:

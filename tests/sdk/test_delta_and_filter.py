@@ -1,7 +1,7 @@
 """Deltas and filters by tags, read and written by the official client libraries."""
 
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -32,21 +32,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     config = {**CONFIG, "channel": {"namespaces": NAMESPACES}}
     with running(config, tmp_path_factory.mktemp("delta")) as server:
         yield server
-
-
-@pytest.fixture
-async def api(server: Server) -> AsyncIterator[Api]:
-    api = Api(server.address)
-    yield api
-    await api.close()
-
-
-@pytest.fixture
-async def link(server: Server) -> AsyncIterator[Link]:
-    link = Link(server.port)
-    await link.open()
-    yield link
-    await link.close()
 
 
 @pytest.fixture
