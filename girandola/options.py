@@ -147,6 +147,13 @@ class ChannelOptions(Struct, frozen=True, kw_only=True):
         bool,
         Meta(description="Copy publications to watching admins (girandola; 2018 option)."),
     ] = False
+    server_side_only: Annotated[
+        bool,
+        Meta(
+            description="Clients may not subscribe by any means, a token included; only the "
+            "server subscribes them (girandola; server_side of v2)."
+        ),
+    ] = False
 
     @property
     def keeps_history(self) -> bool:
@@ -417,6 +424,74 @@ class ClassicOptions(Struct, frozen=True, kw_only=True):
             "empty: nowhere else."
         ),
     ] = "/connection"
+
+
+class LegacyOptions(Struct, frozen=True, kw_only=True):
+    """Rules of the v2 to v4 servers that no option of today can say (``legacy.*``, girandola).
+
+    A configuration of those servers sets them by itself (config-generations.md section 2.3).
+    """
+
+    gate_anonymous: Annotated[
+        bool,
+        Meta(
+            description="Users without an id may subscribe only where "
+            "allow_subscribe_for_anonymous is set, even with a token (v2, v3)."
+        ),
+    ] = False
+    tokens_on_private_channels_only: Annotated[
+        bool,
+        Meta(
+            description="A subscription token is looked at on channels with the private prefix "
+            "only; elsewhere it proves nothing (v2, v3)."
+        ),
+    ] = False
+    private_user_limited_needs_both: Annotated[
+        bool,
+        Meta(
+            description="A private channel that lists users asks for a token and for being "
+            "listed (v2, v3)."
+        ),
+    ] = False
+    subscription_token_owner: Annotated[
+        str,
+        Meta(
+            extra={"choices": ("user", "client", "client_if_named", "any_user")},
+            description="What binds a subscription token: user: its sub (and client, if it has "
+            "one); client: its client, always (v2); client_if_named: its client, if it has one "
+            "(v3); any_user: like user, but a sub is not compared (v4 with "
+            "skip_user_check_in_subscription_token).",
+        ),
+    ] = "user"  # noqa: S105  whose tokens, no token
+    narrow_insecure: Annotated[
+        bool,
+        Meta(
+            description="client.insecure lets anybody connect and publish, but opens no channel "
+            "that is private, server_side_only, user-limited or not open to clients, and no "
+            "presence or history (v2, v3)."
+        ),
+    ] = False
+    disabled_reads_are_unavailable: Annotated[
+        bool,
+        Meta(
+            description="Presence and history that clients may not read are answered with 108, "
+            "not 103 (v2, v3)."
+        ),
+    ] = False
+    connect_subs_for_users_only: Annotated[
+        bool,
+        Meta(
+            description="Channels that a connect asks for are granted to users with a token "
+            "only (v3)."
+        ),
+    ] = False
+    unlimited_history_by_default: Annotated[
+        bool,
+        Meta(
+            description="A client's history call without a limit returns everything, not only "
+            "the position (v2, v3 with use_unlimited_history_by_default)."
+        ),
+    ] = False
 
 
 # Two sections have these, each between options of its own, so a base class would move them.

@@ -18,6 +18,7 @@ from girandola.options import (
     EmulationOptions,
     HttpApiOptions,
     HttpStreamOptions,
+    LegacyOptions,
     Namespace,
     RpcPingOptions,
     SockJsOptions,
@@ -215,6 +216,13 @@ class Config(Struct, frozen=True, kw_only=True):
         ClassicOptions,
         Meta(description="The protocol and API of 2018. A section that only girandola has."),
     ] = ClassicOptions()
+    legacy: Annotated[
+        LegacyOptions,
+        Meta(
+            description="Rules of the servers between 2018 and today. A section that only "
+            "girandola has; a configuration of theirs sets it by itself."
+        ),
+    ] = LegacyOptions()
     admin: Annotated[AdminOptions, Meta(description="The admin pages. Not built yet.")] = (
         AdminOptions()
     )
