@@ -7,7 +7,6 @@ from and nothing of the leniency of 2018 (``casting.py``).
 
 import json
 import re
-import warnings
 from typing import Any
 
 import msgspec
@@ -15,6 +14,7 @@ import msgspec
 from girandola.config.duration import format_duration, parse_duration
 from girandola.config.problems import Unfit
 from girandola.config.schema import Option
+from girandola.regex import Regex
 
 _TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 _FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
@@ -128,7 +128,7 @@ def expectation(option: Option) -> str:
     if option.choices:
         return _one_of(option)
     if option.regex:
-        return "a regular expression as Python's re module understands it"
+        return "a regular expression in RE2's syntax"
     return f"text that matches {option.pattern}" if option.pattern else "text"
 
 
@@ -162,16 +162,11 @@ def _fits_text(option: Option, text: str) -> bool:
         return text in option.choices
     if option.pattern and not re.search(option.pattern, text):
         return False
-    return not option.regex or _compiles(text)
-
-
-def _compiles(regex: str) -> bool:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    if option.regex and text:
         try:
-            re.compile(regex)
-        except (re.error, RecursionError, OverflowError):
-            return False
+            Regex(text)
+        except ValueError as error:
+            raise Unfit(f"{expectation(option)} ({error})") from None
     return True
 
 

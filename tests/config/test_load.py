@@ -273,7 +273,7 @@ def test_every_problem_is_told_with_its_source_name_value_and_what_is_expected(
         "(other engines are not built yet)",
         "config.json: http_api: got *** (hidden), expected an object of options",
         'config.json: channel.without_namespace.channel_regex: got "(", expected a regular '
-        "expression as Python's re module understands it",
+        "expression in RE2's syntax (missing ))",
         'config.json: channel.namespaces[0].name: got "a", expected text that matches '
         "^[-a-zA-Z0-9_.]{2,}$",
         "config.json: channel.namespaces[1]: got 5, expected an object of options",
