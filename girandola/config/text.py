@@ -44,7 +44,7 @@ def read_environment(environ: Mapping[str, str], prefix: str) -> Layer:
 
     Variables for single options of a namespace wait for ``override_namespaces``.
     """
-    layer = Layer("environment")
+    layer = Layer("environment", environ)
     for variable, rest, text in _variables(environ, prefix):
         if rest in _OPTIONS:
             _read_option(layer, _OPTIONS[rest], variable, text)
@@ -134,9 +134,12 @@ def _read_option(layer: Layer, path: str, name: str, text: str) -> None:
 # ── the command line ─────────────────────────────────────────────────────────────────────────
 
 
-def read_flags(flags: Mapping[str, str]) -> Layer:
-    """Read flags: names without dashes, and text (``true`` and ``false`` for booleans)."""
-    layer = Layer("command line")
+def read_flags(flags: Mapping[str, str], environ: Mapping[str, str] | None = None) -> Layer:
+    """Read flags: names without dashes, and text (``true`` and ``false`` for booleans).
+
+    Values may name variables of ``environ``.
+    """
+    layer = Layer("command line", environ)
     for flag, text in flags.items():
         name = f"--{flag}"
         if flag in OPTIONS:

@@ -20,6 +20,7 @@ _TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 _FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
 _INT_LIMIT = 2**63
 _DIGITS = re.compile(r"[-+]?[0-9]{1,19}")
+_PLAIN_NUMBER = re.compile(r"[0-9]{1,10}(?:\.[0-9]{1,9})?")
 
 
 def read(option: Option, value: Any) -> Any:
@@ -37,6 +38,8 @@ def read(option: Option, value: Any) -> Any:
             return check(option, value)
         case "duration" if isinstance(value, str):
             return check(option, _duration(option, value))
+        case "duration" if isinstance(value, int | float) and not isinstance(value, bool):
+            raise Unfit(expectation(option) + _with_a_unit(str(value)))
         case "port" if isinstance(value, int) and not isinstance(value, bool):
             return read(option, str(value))
         case "port" if isinstance(value, str) and _is_port(value):
@@ -91,6 +94,8 @@ def check(option: Option, value: Any) -> Any:
     Raises:
         Unfit: it is not.
     """
+    if option.otherwise:
+        return value.lower() if value.lower() in option.choices else option.otherwise
     fits = True
     if isinstance(value, int | float) and not isinstance(value, bool):
         fits = (
@@ -103,6 +108,11 @@ def check(option: Option, value: Any) -> Any:
         fits = _fits_text(option, value)
     elif isinstance(value, tuple):
         fits = all(_fits_text(option, item) for item in value)
+        if any(_is_several(item) for item in value):
+            raise Unfit(
+                expectation(option) + "; neither commas nor spaces separate within a text: "
+                "write each as an item of its own, in the environment with spaces between"
+            )
     if not fits:
         raise Unfit(expectation(option))
     return value
@@ -135,6 +145,21 @@ def expectation(option: Option) -> str:
 # ── inside ───────────────────────────────────────────────────────────────────────────────────
 
 
+def _is_several(item: str) -> bool:
+    """Tell whether a text that should be one item was meant as a list of them.
+
+    Commas within brackets are part of a pattern, as in ``https://{a,b}.example.com``.
+    """
+    if any(character.isspace() for character in item):
+        return True
+    depth = 0
+    for character in item:
+        depth += (character in "{[") - (character in "}]")
+        if character == "," and depth <= 0:
+            return True
+    return False
+
+
 def _objects(option: Option, value: Any) -> Any:
     try:
         return msgspec.convert(value, option.type)
@@ -146,7 +171,12 @@ def _duration(option: Option, text: str) -> float:
     try:
         return parse_duration(text)
     except ValueError:
-        raise Unfit(expectation(option)) from None
+        raise Unfit(expectation(option) + _with_a_unit(text)) from None
+
+
+def _with_a_unit(number: str) -> str:
+    """Return the cure for a bare number, which was seconds once and nanoseconds later."""
+    return f', for seconds write "{number}s"' if _PLAIN_NUMBER.fullmatch(number) else ""
 
 
 def _is_port(text: str) -> bool:

@@ -103,13 +103,12 @@ def test_the_exit_code_is_the_servers(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_bad_configuration_is_told_line_by_line_and_exits_with_1(
     capsys: pytest.CaptureFixture[str], served: list[tuple[Loaded, Sources]]
 ) -> None:
-    Path("config.json").write_text('{"log": {"level": 5}}')
+    Path("config.json").write_text('{"engine": {"type": 5}}')
     assert run("--port", "http") == 1
     out, err = capsys.readouterr()
     assert out == ""
     assert err.splitlines() == [
-        'config.json: log.level: got 5, expected one of "none", "trace", "debug", "info", "warn", '
-        '"error"',
+        'config.json: engine.type: got 5, expected "memory" (other engines are not built yet)',
         'command line: --port: got "http", expected a whole number from 0 to 65535',
     ]
     assert served == []
@@ -221,7 +220,7 @@ def test_checkconfig_says_ok(capsys: pytest.CaptureFixture[str]) -> None:
 def test_checkconfig_tells_all_errors(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Path("config.json").write_text('{"log": {"level": 5}, "client": {"concurrency": -1}}')
+    Path("config.json").write_text('{"engine": {"type": 5}, "client": {"concurrency": -1}}')
     monkeypatch.setenv("GIRANDOLA_HTTP_SERVER_PORT", "x")
     assert run("checkconfig") == 1
     assert len(capsys.readouterr().err.splitlines()) == 3
