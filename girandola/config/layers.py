@@ -5,12 +5,12 @@ was written, and everything there is to say about it. Layers know nothing of eac
 lays them one over the other. ``tree.py``, ``classic.py`` and ``text.py`` fill them.
 """
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from msgspec import Struct
 
+from girandola.config.hints import nearest
 from girandola.config.problems import Problem, Unfit, one_line, show, unfit
 from girandola.config.schema import Option
 from girandola.config.values import expectation
@@ -122,13 +122,3 @@ class Layer:
         """Note a line for the log about a name that is not read."""
         self.warn(text)
         self.unknown.append(self.warnings[-1])
-
-
-def nearest(name: str, candidates: Iterable[str]) -> str:
-    """Return the candidate that is most like ``name``, or ends in it, or ``""``."""
-    known = list(candidates)
-    close = difflib.get_close_matches(name[:100], known, n=1, cutoff=0.7)
-    if close:
-        return close[0]
-    last = [path for path in known if path.rpartition(".")[2] == name]
-    return min(last, key=len) if last else ""

@@ -9,7 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
+from girandola.config.dotenv_file import PREFIXES, with_dotenv
 from girandola.config.file import read_file
 from girandola.config.layers import NAMESPACES, Draft, Given, Layer
 from girandola.config.names import IMPLIED, IMPLIED_CHANNEL, SPLIT_PORTS, TOP
@@ -22,7 +24,7 @@ from girandola.options import Namespace
 
 __all__ = ["ConfigError", "Loaded", "Sources", "load", "reload_differences"]
 
-ENV_PREFIXES = ("CENTRIFUGO_", "GIRANDOLA_")
+ENV_PREFIXES = PREFIXES
 """Later ones win."""
 
 _PORT = "http_server.port"
@@ -38,7 +40,7 @@ class Loaded(Struct, frozen=True, kw_only=True):
     mean nothing, and ``casts`` are about values that are not of the type of their option but mean
     only one thing. ``classic`` tells whether it is a configuration of 2018. ``given`` are the paths
     of today that something other than the defaults gave. ``found`` tells whether there is a file
-    at ``path``.
+    at ``path``. ``dotenv`` is the path of the ``.env`` that was read, if any.
     """
 
     config: Config
@@ -49,6 +51,7 @@ class Loaded(Struct, frozen=True, kw_only=True):
     given: frozenset[str] = frozenset()
     path: str = ""
     found: bool = True
+    dotenv: str = ""
 
 
 class Sources(Struct, frozen=True, kw_only=True):
@@ -58,8 +61,10 @@ class Sources(Struct, frozen=True, kw_only=True):
     flags: dict[str, str] = field(default_factory=dict)
 
     def load(self) -> Loaded:
-        """Return what file, environment and flags say now; see ``load``."""
-        return load(self.path, os.environ, self.flags)
+        """Return what file, environment (with ``.env``) and flags say now; see ``load``."""
+        environment = with_dotenv(os.environ)
+        loaded = load(self.path, environment.variables, self.flags)
+        return replace(loaded, dotenv=environment.dotenv)
 
 
 def load(

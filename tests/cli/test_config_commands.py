@@ -241,6 +241,30 @@ def test_checkconfig_fails_on_unknown_names_only_when_strict(
     )
 
 
+def test_checkconfig_tells_casts_and_fails_on_them_only_when_strict(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("config.json").write_text('{"http_server": {"port": "8000"}, "http_api": {"key": 123}}')
+    assert run("checkconfig") == 0
+    assert capsys.readouterr() == ("ok\n", "")
+    assert run("checkconfig", "--strict") == 1
+    assert capsys.readouterr() == (
+        "",
+        'config.json: http_server.port: got "8000", taken as 8000\n'
+        "config.json: http_api.key: got *** (hidden), taken as text\n",
+    )
+
+
+def test_checkconfig_reads_a_dotenv_file(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("config.json").write_text("{}")
+    Path(".env").write_text("CENTRIFUGO_HTTP_SERVER_PORT=hush\n")
+    assert run("checkconfig") == 1
+    assert "environment: CENTRIFUGO_HTTP_SERVER_PORT: got" in capsys.readouterr().err
+    Path(".env").write_text("broken\n")
+    assert run("checkconfig") == 1
+    assert capsys.readouterr().err == ".env: line 1: cannot be parsed, expected NAME=value\n"
+
+
 def test_checkconfig_wants_a_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("checkconfig") == 1
     assert capsys.readouterr().err == (
