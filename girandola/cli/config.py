@@ -100,7 +100,7 @@ def checkconfig(config: str, strict: bool) -> None:
     click.echo("ok")
 
 
-def _existing(path: str, environ: Mapping[str, str]) -> Loaded:
+def _existing(path: str, environ: Mapping[str, str] | None = None) -> Loaded:
     """Load a file that must be there."""
     loaded = load(path, environ)
     if not loaded.found:
@@ -142,7 +142,7 @@ def defaultenv(base: str, base_non_zero_only: bool) -> None:
 def _based_on(path: str) -> Loaded:
     if not path:
         return Loaded(config=Config())
-    loaded = _existing(path, {})
+    loaded = _existing(path)
     for line in loaded.warnings:
         click.echo(f"warning: {line}", err=True)
     return loaded

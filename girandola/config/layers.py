@@ -37,7 +37,7 @@ Draft = dict[str, Given]
 
 
 class Layer:
-    """What one source gives. ``variables`` are those that values may name.
+    """What one source gives. ``variables`` are those that values may name; ``None`` leaves them.
 
     ``failed`` are the paths of values that were refused, ``hidden`` those of values that came out
     of variables, ``casts`` lines about values that were not of the right type.
@@ -45,7 +45,7 @@ class Layer:
 
     def __init__(self, source: str, variables: Mapping[str, str] | None = None) -> None:
         self.source = source
-        self.variables = variables or {}
+        self.variables = variables
         self.given: dict[str, Given] = {}
         self.problems: list[Problem] = []
         self.warnings: list[str] = []
@@ -82,7 +82,7 @@ class Layer:
         """Return what ``reader`` makes of ``value``; ``None`` where that is noted as a problem."""
         expected = ""
         try:
-            meant = expanded(value, self.variables)
+            meant = value if self.variables is None else expanded(value, self.variables)
             if meant is not value:
                 self.hidden.add(path)
                 expected = expectation(option)

@@ -75,17 +75,18 @@ def load(
     """Return the configuration; flags win over environment, file and defaults.
 
     ``flags`` has names without dashes, of today or of 2018, with their values as text. Without
-    ``environ`` no environment is read. A missing file is only a warning.
+    ``environ`` no environment is read, and values keep the ``${…}`` that they have. A missing file
+    is only a warning.
 
     Raises:
         ConfigError: with every problem found.
     """
-    environ = environ or {}
+    variables, environ = environ, environ or {}
     file = read_file(path)
     layers = [
-        read_tree(file, environ),
+        read_tree(file, variables),
         *(read_environment(environ, prefix) for prefix in ENV_PREFIXES),
-        read_flags(flags or {}, environ),
+        read_flags(flags or {}, variables),
     ]
     given = {name: value for layer in layers for name, value in layer.given.items()}
     drafts: list[Draft] = given[NAMESPACES].value if NAMESPACES in given else []

@@ -190,7 +190,8 @@ def _fits_text(option: Option, text: str) -> bool:
         return False
     if option.choices:
         return text in option.choices
-    if option.pattern and not re.search(option.pattern, text):
+    # In Python's own expressions $ also stands before a last line end.
+    if option.pattern and (not re.search(option.pattern, text) or text.endswith("\n")):
         return False
     if option.regex and text:
         try:

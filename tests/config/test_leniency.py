@@ -121,6 +121,11 @@ def test_zero_needs_no_unit(tmp_path: Path) -> None:
         ("client.channel_limit", "٧", 'got "٧", expected a whole number of at least 0'),
         ("http_server.port", "70000", 'got "70000", expected a whole number from 0 to 65535'),
         ("http_api.key", True, "got *** (hidden), expected text"),
+        (
+            "client.token.user_id_claim",
+            "uid\n",
+            'got "uid\\n", expected text that matches ^[a-zA-Z_]*$',
+        ),
         ("node.name", 2**60, "got 1152921504606846976, expected text"),
         (
             "client.ping_interval",

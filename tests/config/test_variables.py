@@ -43,6 +43,12 @@ def test_they_are_replaced_in_the_environment_and_in_options_of_2018(tmp_path: P
     assert load(path, ENVIRON).config.classic.secret == HELD
 
 
+def test_without_an_environment_they_stay(tmp_path: Path) -> None:
+    """A complete configuration made from another keeps them."""
+    path = write(tmp_path, {"http_api": {"key": "${CENTRIFUGO_VAR_X}"}})
+    assert load(path).config.http_api.key == "${CENTRIFUGO_VAR_X}"
+
+
 @pytest.mark.parametrize("text", ["${CENTRIFUGO_X}", "$CENTRIFUGO_VAR_X", "${centrifugo_var_x}"])
 def test_nothing_else_is_replaced(tmp_path: Path, text: str) -> None:
     environ = {**ENVIRON, "CENTRIFUGO_X": "no"}
@@ -58,7 +64,7 @@ def test_what_is_replaced_is_not_replaced_again(tmp_path: Path) -> None:
 def test_one_that_is_not_set_stops_the_start(tmp_path: Path) -> None:
     tree = {"node": {"name": "${CENTRIFUGO_VAR_X}"}, "http_api": {"key": "s${CENTRIFUGO_VAR_X}"}}
     with pytest.raises(ConfigError) as caught:
-        load(write(tmp_path, tree))
+        load(write(tmp_path, tree), {})
     assert str(caught.value).replace(f"{tmp_path}/", "").splitlines() == [
         'config.json: node.name: got "${CENTRIFUGO_VAR_X}", expected the variable '
         "CENTRIFUGO_VAR_X to be set in the environment",
