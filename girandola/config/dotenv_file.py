@@ -32,9 +32,9 @@ def with_dotenv(environ: Mapping[str, str]) -> Environment:
         ConfigError: the file cannot be read, or a line is none; nothing of it counts then.
     """
     path = Path(DOTENV)
-    if not path.is_file():  # a folder of this name is a virtual environment
-        return Environment(environ)
     try:
+        if not path.is_file():  # a folder of this name is a virtual environment
+            return Environment(environ)
         text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not in UTF-8"

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from girandola.config.duration import format_duration, parse_duration
+from girandola.config.keys import lower_cased
 from girandola.config.problems import Unfit
 from girandola.config.schema import Option
 from girandola.regex import Regex
@@ -74,7 +75,7 @@ def read_text(option: Option, text: str) -> Any:
             return check(option, tuple(text.split()))
         case "objects":
             try:
-                return read(option, json.loads(text))
+                return read(option, lower_cased(json.loads(text)))
             except (ValueError, RecursionError) as error:
                 detail = error.expected if isinstance(error, Unfit) else expectation(option)
                 raise Unfit(f"{detail} in JSON") from None

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -125,6 +126,12 @@ def test_older_servers_read_yes_and_no_as_booleans() -> None:
 @given(st.dictionaries(st.sampled_from("abc"), st.text(st.characters(exclude_categories=["C"]))))
 def test_any_text_written_as_yaml_is_read_as_the_same(tree: dict[str, str]) -> None:
     assert parse(rendered(tree, "yaml")) == tree
+
+
+@pytest.mark.parametrize("text", ["1e3", "0o17", "yes", "0660", "1_0", "12:30", "~", "", "<<"])
+def test_what_one_version_of_yaml_takes_for_another_type_is_written_in_quotes(text: str) -> None:
+    written = rendered({"a": text}, "yaml")
+    assert parse(written) == yaml.safe_load(written) == {"a": text}
 
 
 @given(st.from_regex(r"\A[-+.0-9_xobeEinfyYsSnNoOtrua~:]{1,8}\Z"))

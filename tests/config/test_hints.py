@@ -32,6 +32,7 @@ def test_a_slip_is_told(name: str, meant: str) -> None:
     "name",
     [
         *("proxy_connect_timeout", "presence_stats", "enabled", "handler_prefix", "tls", "zzz", ""),
+        "channel.without_namespace.allow_presence_for_everybody",
         *("client.presence_stats", "allow", "connect_timeout", "x" * 200),
     ],
 )

@@ -73,6 +73,13 @@ def test_one_that_is_not_set_stops_the_start(tmp_path: Path) -> None:
     ]
 
 
+def test_what_they_hold_is_not_in_the_cure_either(tmp_path: Path) -> None:
+    path = write(tmp_path, {"client": {"ping_interval": "${CENTRIFUGO_VAR_X}"}})
+    with pytest.raises(ConfigError) as caught:
+        load(path, {"CENTRIFUGO_VAR_X": "8675309"})
+    assert "8675309" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     "tree",
     [
