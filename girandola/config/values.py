@@ -2,7 +2,7 @@
 
 Two readings: ``read`` for values of a file, which have types, and ``read_text`` for the
 environment and the command line, where everything is text. Knows nothing of where values come
-from and nothing of the leniency of 2018 (``casting.py``).
+from and nothing of leniency, of 2018 (``casting.py``) or of today (``weak.py``).
 """
 
 import json
