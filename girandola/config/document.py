@@ -50,7 +50,7 @@ _INTRODUCTION = (
     'option, but can mean only one thing, is cast (`"8000"` for a number, `"*"` for a list of '
     "one, `123456` for a text); `checkconfig --strict` lists these. `${CENTRIFUGO_VAR_X}` or "
     "`${GIRANDOLA_VAR_X}` in a text stands for that variable, which must be set.",
-    'Durations are texts with units h, m, s, ms: `"25s"`, `"1m30s"`, `"720h"`, `"500ms"`.',
+    'Durations are texts with units h, m, s, ms, us, ns: `"25s"`, `"1m30s"`, `"720h"`, `"500ms"`.',
 )
 
 _CLASSIC = (
