@@ -140,7 +140,8 @@ class ChannelOptions(Struct, frozen=True, kw_only=True):
         str,
         Meta(
             extra={"choices": ("", "json", "json_object", "binary")},
-            description="What publications must be; empty refuses empty data only.",
+            description="What publications must be; empty refuses empty data only. What is no JSON "
+            "reads null to clients that speak JSON.",
         ),
     ] = ""
     watch: Annotated[

@@ -27,7 +27,6 @@ from girandola.errors import (
     UNRECOVERABLE,
     Close,
     Reject,
-    Unencodable,
 )
 from girandola.model import Publication
 from girandola.protocol import commands as say
@@ -58,8 +57,8 @@ async def connect(session: "Session", command: say.Connect) -> None:
             return
         session.admit(grant)
         subs = await joining.join_all(session, grant.subs)
-        session.confirm()
         session.answer(command, _connected(session, grant, subs))
+        session.confirm()
     finally:
         session.end_connect()
     current = {channel: session.subscriptions[channel] for channel in subs}
@@ -153,7 +152,7 @@ async def subscribe(session: "Session", command: say.Subscribe) -> None:
         session.answer(command, subscribed)
     except Withdrawn:
         raise Reject(PERMISSION_DENIED, "unsubscribed while subscribing") from None
-    except (Reject, Close, Unencodable):
+    except (Reject, Close):
         joining.abandon(subscription)
         raise
     except Exception:

@@ -23,11 +23,11 @@ from girandola.errors import (
     BAD_REQUEST_CLOSE,
     CONNECTION_CLOSED,
     CONNECTION_EXPIRED,
-    INAPPROPRIATE_PROTOCOL,
     INSUFFICIENT_STATE,
     INTERNAL,
     NO_PONG,
     NOT_CONNECTED,
+    SERVER_ERROR,
     SHUTDOWN,
     SLOW,
     STALE,
@@ -35,11 +35,11 @@ from girandola.errors import (
     TOO_MANY_REQUESTS_CLOSE,
     UNSUBSCRIBED_EXPIRED,
     UNSUBSCRIBED_INSUFFICIENT_STATE,
+    WRITE_ERROR,
     Close,
     Disconnect,
     Error,
     Reject,
-    Unencodable,
     UnsubscribeCode,
 )
 from girandola.model import ClientInfo
@@ -262,8 +262,6 @@ class Session:
             self._refuse(command, reject.error, reject.detail)
         except Close as close:
             self.close(close.disconnect, f"{_name(command)}: {close.detail}")
-        except Unencodable as error:
-            self.close(INAPPROPRIATE_PROTOCOL, f"{_name(command)}: {error}")
         except Exception:
             if not self.closed:
                 logger.exception("client %s: internal error in %s", self.client, _name(command))
@@ -390,8 +388,10 @@ class Session:
         """Queue a push of our own making (broadcasts are encoded by the hub)."""
         try:
             data = self.codec.push(channel, push)
-        except Unencodable:
-            self.mark_closing(INAPPROPRIATE_PROTOCOL)
+        except Exception:
+            # Its client would be wrong about what it is subscribed to.
+            logger.exception("client %s: internal error telling it of %r", self.client, push)
+            self.mark_closing(SERVER_ERROR)
             return
         if data:
             self.outbox.push(data)
@@ -428,6 +428,12 @@ class Session:
     def on_outbox_full(self) -> None:
         """Close a peer that reads too slowly. See ``outbox.Owner``."""
         self.close(SLOW, f"over {self.outbox.limit} bytes are waiting")
+
+    def on_write_failed(self) -> None:
+        """End a connection of which nobody knows what it was sent. See ``outbox.Owner``."""
+        self.log("dropped", "a write failed")
+        self._end(WRITE_ERROR)
+        self.transport.abort()
 
     def _end_lost(self, subscription: Subscription) -> None:
         detail = f"missed a publication in {subscription.channel!r} after {subscription.offset}"
