@@ -8,7 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from girandola.core import joining
+from girandola.core import joining, room
 from girandola.core.filters import compile_filter
 from girandola.core.grants import ConnectGrant
 from girandola.core.joining import Withdrawn
@@ -254,7 +254,27 @@ async def history(session: "Session", command: say.History) -> None:
         reverse=command.reverse,
         meta_ttl=grant.meta_ttl,
     )
-    session.answer(command, say.HistoryResult(page.publications, page.top))
+    found = _as_fits(session, limit, page.publications)
+    session.answer(command, say.HistoryResult(found, page.top))
+
+
+def _as_fits(
+    session: "Session", limit: int | None, publications: list[Publication]
+) -> list[Publication]:
+    """Return as much of a page as its client can be sent now; it can go on after that.
+
+    Who wants a whole stream gets the newest, as if no more were kept.
+    """
+    if not publications:
+        return publications
+    wanted = room.total(publications)
+    left = session.make_room(wanted)
+    if wanted <= left:
+        return publications
+    session.log("answered with a part of the history", f"{wanted} bytes are too many")
+    if limit is None:
+        return room.first(publications[::-1], left)[::-1]
+    return room.first(publications, left)
 
 
 def _check_subscriber(session: "Session", command: say.Presence | say.History) -> None:

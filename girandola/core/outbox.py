@@ -77,6 +77,10 @@ class Outbox:
         if self.size > self.limit:
             self.overflow()
 
+    def room(self) -> int:
+        """Return how many bytes may be queued now without being too many."""
+        return self.limit - self.size - self._transport.buffered()
+
     def mark(self) -> None:
         """Let the flush at the end of this tick ask the owner what is to be done."""
         self.marked = True

@@ -18,6 +18,7 @@ from girandola.core.handlers import HANDLERS
 from girandola.core.one_way import refused
 from girandola.core.outbox import Outbox
 from girandola.core.ports import Transport
+from girandola.core.room import leave_out
 from girandola.core.subscription import Subscription
 from girandola.errors import (
     BAD_REQUEST_CLOSE,
@@ -25,6 +26,7 @@ from girandola.errors import (
     CONNECTION_EXPIRED,
     INSUFFICIENT_STATE,
     INTERNAL,
+    LIMIT_EXCEEDED,
     NO_PONG,
     NOT_CONNECTED,
     SERVER_ERROR,
@@ -53,6 +55,9 @@ logger = logging.getLogger(__name__)
 
 REFUSED_CLOSE_DELAY = 5.0
 """Seconds that a client has to leave by itself after an error reply to connect (modern.md 4.3)."""
+
+ALWAYS_QUEUED = 512
+"""Bytes of a reply up to which nobody looks whether there is room for it."""
 
 NO_HEADERS: dict[str, str] = {}
 
@@ -268,14 +273,36 @@ class Session:
                 self._refuse(command, INTERNAL, "see the traceback above")
 
     def answer(self, command: say.Command, outcome: say.Result | Error) -> None:
-        """Queue the reply to a command. Nothing once the session has ended."""
+        """Queue the reply to a command. Nothing once the session has ended.
+
+        What was recovered is left out of a reply for which there is no room.
+
+        Raises:
+            Reject: LIMIT_EXCEEDED, there is no room for it even so.
+        """
         if self.closed:
             return
         reply = self.codec.reply(say.Reply(command, outcome))
+        if len(reply) > ALWAYS_QUEUED and len(reply) > self.make_room(len(reply)):
+            if isinstance(outcome, Error) or not leave_out(outcome):
+                raise Reject(LIMIT_EXCEEDED, f"a reply of {len(reply)} bytes is too large")
+            self.log("recovered nothing", f"a reply of {len(reply)} bytes is too large")
+            self.answer(command, outcome)
+            return
         if self._together is not None:
             self._together.append(reply)
         else:
             self.outbox.push(reply)
+
+    def make_room(self, wanted: int) -> int:
+        """Return how many bytes may be queued now; where ``wanted`` are not, what waits goes first.
+
+        That may end the session, as any flush may.
+        """
+        together = sum(map(len, self._together or ()))
+        if self.outbox.room() - together < wanted:
+            self.outbox.flush()
+        return self.outbox.room() - together
 
     def _refuse(self, command: say.Command, error: Error, detail: str) -> None:
         if self.closed:
