@@ -74,9 +74,9 @@ def test_a_stream_that_holds_something_outlives_empty_ones(engine: Small) -> Non
 
 
 def test_a_stream_in_use_goes_last(engine: Small) -> None:
-    """Until nobody listens any more."""
-    engine.subscribe("a")
+    """From when somebody listens until nobody does any more."""
     engine.read("a")
+    engine.subscribe("a")
     engine.publish("b", "c", "d")
     assert engine.kept == {"a", "c", "d"}
     engine.clock.result(engine.broker.unsubscribe("a"))

@@ -1,7 +1,7 @@
 """Which stream goes first when there are too many.
 
-A stream stands on the shelf of its kind, the one used or emptied last at the end; finding the one to go takes
-the same time however many there are. Knows of streams only how they hang together.
+A stream stands on the shelf of its kind, the one used or emptied last at the end; finding the one
+to go takes the same time however many there are. Knows of streams only how they hang together.
 """
 
 from girandola.engines.memory.stream import Stream
