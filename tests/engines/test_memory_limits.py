@@ -181,8 +181,17 @@ def test_shelves_stand_as_if_all_were_sorted_at_every_move(
                 stream.append(Publication(b"1"), 1)
             shelves.put(stream, used=used)
             standing[number] = (used, holds, at)
-        first = min(standing, key=standing.__getitem__, default=None)
-        assert shelves.first_to_go() is (None if first is None else streams[first])
+        if standing:
+            first = min(standing, key=standing.__getitem__)
+            assert shelves.first_to_go() is streams[first]
+
+
+def test_where_all_were_published_into_one_goes_all_the_same(engine: Small) -> None:
+    engine.publish("a", "b", "c")
+    engine.publish("a", "b", "c")
+    engine.read("d")
+    assert len(engine.kept) == 3
+    assert "d" in engine.kept
 
 
 # ── deadlines ────────────────────────────────────────────────────────────────────────────────

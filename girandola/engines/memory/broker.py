@@ -107,12 +107,10 @@ class MemoryBroker:
             stream.skip()
             self._shelve(stream)
             return PublishResult(stream.position)
-        used = channel in self._subscribed
-        if options.delta and used:
+        if options.delta and channel in self._subscribed:
             publication.base = stream.newest
-        was_empty = not len(stream)
         stream.append(publication, options.history_size)
-        if was_empty or not used:
+        if not stream.holds:
             self._shelve(stream)
         stream.expires_at = self._clock.now() + options.history_ttl
         if not stream.items_due:
@@ -200,8 +198,6 @@ class MemoryBroker:
 
     def _forget_one(self) -> None:
         stream = self._shelves.first_to_go()
-        if stream is None:
-            return
         self._drop(stream)
         now = self._clock.now()
         if now >= self._told_at + TOLD_EVERY:
