@@ -141,7 +141,8 @@ class ChannelOptions(Struct, frozen=True, kw_only=True):
         str,
         Meta(
             extra={"choices": ("", "json", "json_object", "binary")},
-            description="What publications must be; empty refuses empty data only.",
+            description="What publications must be; empty refuses empty data only. What is no JSON "
+            "reads null to clients that speak JSON.",
         ),
     ] = ""
     watch: Annotated[
@@ -276,7 +277,12 @@ class ClientOptions(Struct, frozen=True, kw_only=True):
         int, Meta(ge=0, description="Most subscriptions of one connection.")
     ] = 128
     queue_max_size: Annotated[
-        int, Meta(ge=1, description="Bytes queued for a slow client before it is closed.")
+        int,
+        Meta(
+            ge=1,
+            description="Bytes queued for a slow client before it is closed. What would make an "
+            "answer larger is not recovered; larger publications are refused.",
+        ),
     ] = 1048576
     presence_update_interval: Annotated[
         Duration, Meta(gt=0, description="How often connections re-assert their presence.")

@@ -65,7 +65,7 @@ class Application:
         )
         self.node = Node(
             clock=clock,
-            broker=MemoryBroker(clock),
+            broker=MemoryBroker(clock, config.engine.memory.max_streams),
             presence=MemoryPresence(),
             policy=self._policy,
             options=config.client,

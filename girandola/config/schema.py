@@ -111,6 +111,20 @@ class LogOptions(Struct, frozen=True, kw_only=True):
     ] = ""
 
 
+class MemoryEngineOptions(Struct, frozen=True, kw_only=True):
+    """The engine of one process (``engine.memory.*``)."""
+
+    max_streams: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Most channels whose position is remembered, at 500 to 1000 bytes each; "
+            "those that are empty, unused and old are forgotten first, and who was there cannot "
+            "recover. 0: any number (girandola).",
+        ),
+    ] = 1_000_000
+
+
 class EngineOptions(Struct, frozen=True, kw_only=True):
     """What keeps history and presence and carries publications (``engine.*``)."""
 
@@ -121,6 +135,9 @@ class EngineOptions(Struct, frozen=True, kw_only=True):
             description="memory: one process, nothing else needed.",
         ),
     ] = "memory"
+    memory: Annotated[MemoryEngineOptions, Meta(description="The memory engine.")] = (
+        MemoryEngineOptions()
+    )
 
 
 class RpcSection(Struct, frozen=True, kw_only=True):

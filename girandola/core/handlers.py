@@ -8,7 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from girandola.core import joining
+from girandola.core import joining, room
 from girandola.core.filters import compile_filter
 from girandola.core.grants import ConnectGrant
 from girandola.core.joining import Withdrawn
@@ -27,7 +27,6 @@ from girandola.errors import (
     UNRECOVERABLE,
     Close,
     Reject,
-    Unencodable,
 )
 from girandola.model import Publication
 from girandola.protocol import commands as say
@@ -58,8 +57,8 @@ async def connect(session: "Session", command: say.Connect) -> None:
             return
         session.admit(grant)
         subs = await joining.join_all(session, grant.subs)
-        session.confirm()
         session.answer(command, _connected(session, grant, subs))
+        session.confirm()
     finally:
         session.end_connect()
     current = {channel: session.subscriptions[channel] for channel in subs}
@@ -153,7 +152,7 @@ async def subscribe(session: "Session", command: say.Subscribe) -> None:
         session.answer(command, subscribed)
     except Withdrawn:
         raise Reject(PERMISSION_DENIED, "unsubscribed while subscribing") from None
-    except (Reject, Close, Unencodable):
+    except (Reject, Close):
         joining.abandon(subscription)
         raise
     except Exception:
@@ -255,7 +254,27 @@ async def history(session: "Session", command: say.History) -> None:
         reverse=command.reverse,
         meta_ttl=grant.meta_ttl,
     )
-    session.answer(command, say.HistoryResult(page.publications, page.top))
+    found = _as_fits(session, limit, page.publications)
+    session.answer(command, say.HistoryResult(found, page.top))
+
+
+def _as_fits(
+    session: "Session", limit: int | None, publications: list[Publication]
+) -> list[Publication]:
+    """Return as much of a page as its client can be sent now; it can go on after that.
+
+    Who wants a whole stream gets the newest, as if no more were kept.
+    """
+    if not publications:
+        return publications
+    wanted = room.total(publications)
+    left = session.make_room(wanted)
+    if wanted <= left:
+        return publications
+    session.log("answered with a part of the history", f"{wanted} bytes are too many")
+    if limit is None:
+        return room.first(publications[::-1], left)[::-1]
+    return room.first(publications, left)
 
 
 def _check_subscriber(session: "Session", command: say.Presence | say.History) -> None:

@@ -7,6 +7,7 @@ reply is queued; and after every wait the entry must still be the one in the tab
 
 from typing import TYPE_CHECKING
 
+from girandola.core import room
 from girandola.core.grants import SubscribeGrant
 from girandola.core.recovery import Outcome, recover_cache, recover_stream
 from girandola.core.subscription import Subscription
@@ -45,10 +46,13 @@ def enter(session: "Session", channel: str, *, server_side: bool) -> Subscriptio
     return subscription
 
 
-async def join(subscription: Subscription, grant: SubscribeGrant, asked: Recovery) -> Subscribed:
+async def join(
+    subscription: Subscription, grant: SubscribeGrant, asked: Recovery, beside: int = 0
+) -> Subscribed:
     """Listen, be present, read what was missed, in this order; publications are held.
 
-    Returns what the client is to be told; ``go_live`` must follow. Raises ``Withdrawn`` as soon
+    ``beside``: bytes that the reply holds already. Returns what the client is to be told;
+    ``go_live`` must follow. Raises ``Withdrawn`` as soon
     as the subscription is not current any more, and whatever the engine raises.
     """
     session = subscription.session
@@ -70,7 +74,9 @@ async def join(subscription: Subscription, grant: SubscribeGrant, asked: Recover
         ttl=max(1, grant.expire_at - int(node.clock.time())) if expires else 0,
     )
     if subscription.positioned and node.keeps_history:
-        await _take_position(subscription, grant, asked, subscribed)
+        outcome = await _take_position(subscription, grant, asked, subscribed)
+        look_again(subscription)
+        _take_publications(subscription, outcome, subscribed, beside)
         look_again(subscription)
     else:
         subscription.positioned = subscription.recoverable = False
@@ -92,7 +98,7 @@ async def take_back_presence(subscription: Subscription) -> None:
 
 async def _take_position(
     subscription: Subscription, grant: SubscribeGrant, asked: Recovery, subscribed: Subscribed
-) -> None:
+) -> Outcome:
     """Read where the stream is, and what the client missed of it."""
     node = subscription.session.node
     channel, meta_ttl = subscription.channel, grant.history_meta_ttl
@@ -115,10 +121,36 @@ async def _take_position(
         page = await node.read_history(channel, since=since, limit=limit, meta_ttl=meta_ttl)
         outcome = recover_stream(asked, page, partial=False, wanted=subscription.filter)
     subscribed.top = subscribed.position = page.top
-    subscribed.recovered = outcome.recovered
-    subscribed.publications = outcome.publications
     if outcome.recovered and not grant.cache_recovery:
         subscribed.position = StreamPosition(asked.offset, page.top.epoch)
+    return outcome
+
+
+def _take_publications(
+    subscription: Subscription, outcome: Outcome, subscribed: Subscribed, beside: int
+) -> None:
+    """Recover as much as the client can be sent now. Nothing may wait between this and the reply.
+
+    May end the session, as any flush may.
+    """
+    session = subscription.session
+    codec = session.codec
+    if outcome.publications:
+        escaped = subscription.deltas is not None and not codec.binary
+        wanted = room.total(outcome.publications, escaped) + beside
+        share = session.outbox.limit // room.FREE
+        left = session.make_room(wanted + share) - share - beside
+        partial = codec.traits.partial_recovery
+        found = outcome
+        outcome = room.fitting(found, left, partial=partial, escaped=escaped)
+        if outcome is not found:
+            subscribed.position = subscribed.top
+            session.log(
+                f"did not recover {subscription.channel!r}",
+                f"{wanted} bytes are too many: client.queue_max_size is {session.outbox.limit}",
+            )
+    subscribed.recovered = outcome.recovered
+    subscribed.publications = outcome.publications
 
 
 def go_live(subscription: Subscription, subscribed: Subscribed) -> None:
@@ -172,10 +204,12 @@ async def join_all(session: "Session", grants: dict[str, SubscribeGrant]) -> dic
     ``Withdrawn`` when the session has closed.
     """
     made: dict[str, Subscribed] = {}
+    beside = 0
     for channel, grant in grants.items():
         subscription = enter(session, channel, server_side=True)
         try:
-            made[channel] = await join(subscription, grant, grant.recovery)
+            made[channel] = await join(subscription, grant, grant.recovery, beside)
+            beside += room.total(made[channel].publications)
         except Withdrawn:
             if session.closed:
                 raise
