@@ -15,6 +15,8 @@ Duration = Annotated[float, Meta(extra={"type": "duration"})]
 
 Count = Annotated[int, Meta(ge=0)]
 
+DEFAULT_CHANNEL_LIMIT = 128
+
 EndpointPath = Annotated[str, Meta(description="Path of the endpoint.")]
 
 
@@ -154,6 +156,14 @@ class ChannelOptions(Struct, frozen=True, kw_only=True):
             "server subscribes them (girandola; server_side of v2)."
         ),
     ] = False
+    subscription_type: Annotated[
+        str,
+        Meta(
+            extra={"choices": ("", "stream", "map", "map_clients", "map_users", "shared_poll")},
+            description="What subscriptions are; empty: stream. The others are not built yet: "
+            "clients are refused there.",
+        ),
+    ] = ""
 
     @property
     def keeps_history(self) -> bool:
@@ -197,10 +207,18 @@ class ChannelSection(Struct, frozen=True, kw_only=True):
         int, Meta(ge=1, description="Longest channel name a client may use, in bytes.")
     ] = 255
     private_prefix: Annotated[
-        str, Meta(description="Channels that start with it need a subscription token.")
+        str,
+        Meta(
+            description="Channels that start with it need a subscription token; empty switches "
+            "it off."
+        ),
     ] = "$"
-    namespace_boundary: Annotated[str, Meta(description="Ends the namespace in a name.")] = ":"
-    user_boundary: Annotated[str, Meta(description="Begins the list of allowed users.")] = "#"
+    namespace_boundary: Annotated[
+        str, Meta(description="Ends the namespace in a name; empty switches namespaces off.")
+    ] = ":"
+    user_boundary: Annotated[
+        str, Meta(description="Begins the list of allowed users; empty switches it off.")
+    ] = "#"
     user_separator: Annotated[str, Meta(description="Separates the allowed users.")] = ","
     client_boundary: Annotated[
         str,
@@ -272,8 +290,8 @@ class ClientOptions(Struct, frozen=True, kw_only=True):
         Duration, Meta(ge=0, description="Grace to refresh a subscription after it expired.")
     ] = 25.0
     channel_limit: Annotated[
-        int, Meta(ge=0, description="Most subscriptions of one connection.")
-    ] = 128
+        int, Meta(ge=0, description="Most subscriptions of one connection; 0 means the default.")
+    ] = DEFAULT_CHANNEL_LIMIT
     queue_max_size: Annotated[
         int, Meta(ge=1, description="Bytes queued for a slow client before it is closed.")
     ] = 1048576
@@ -302,6 +320,11 @@ class ClientOptions(Struct, frozen=True, kw_only=True):
         ConnectCodeToDisconnect,
         Meta(description="How a one-way connection ends when its connect is refused."),
     ] = ConnectCodeToDisconnect()
+
+    @property
+    def subscription_limit(self) -> int:
+        """Most subscriptions of one connection."""
+        return self.channel_limit or DEFAULT_CHANNEL_LIMIT
 
 
 class TokenOptions(Struct, frozen=True, kw_only=True):

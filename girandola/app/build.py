@@ -62,6 +62,7 @@ class Application:
             connection_tokens=rules.connection_tokens,
             subscription_tokens=rules.subscription_tokens,
             time=clock.time,
+            legacy=rules.legacy,
         )
         self.node = Node(
             clock=clock,
@@ -149,6 +150,7 @@ class Application:
                 "client.subscription_token" if separate else "client.token",
             ),
             time=self._clock.time,
+            legacy=config.legacy,
         )
 
     def _verifier(self, config: Config, options: TokenOptions, section: str) -> Verifier:

@@ -95,7 +95,7 @@ async def sub_refresh(rules: Rules, peer: Peer, command: SubRefresh) -> RefreshG
         raise Close(INVALID_TOKEN, f"{who}: {error}") from None
     except KeysUnavailable as error:
         raise Reject(INTERNAL, f"{who}: {error}") from None
-    if why_not := misfit(peer, command, token):
+    if why_not := misfit(rules, peer, command, token):
         raise Close(INVALID_TOKEN, f"{who}: {why_not}")
     until = term(rules, token.expire_at)
     return RefreshGrant(

@@ -13,7 +13,7 @@ from girandola.auth.jwt import Verifier
 from girandola.channels import Channels
 from girandola.core.ports import Peer
 from girandola.errors import BAD_REQUEST_CLOSE, INVALID_TOKEN, Close
-from girandola.options import ClassicOptions, ClientSection, RpcPingOptions
+from girandola.options import ClassicOptions, ClientSection, LegacyOptions, RpcPingOptions
 from girandola.protocol.commands import SignedUser
 
 LONGEST = 365 * 24 * 3600
@@ -30,6 +30,7 @@ class Rules(Struct, frozen=True, kw_only=True):
     connection_tokens: Verifier
     subscription_tokens: Verifier
     time: Callable[[], float]
+    legacy: LegacyOptions = LegacyOptions()
 
 
 class Term(Struct, frozen=True):

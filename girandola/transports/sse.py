@@ -186,7 +186,7 @@ class UniSseDoor(OneWayDoor):
         except ValueError as error:
             logger.info("connection %s: Last-Event-ID is ignored: %s", request.peer, error)
             return
-        room = self._entrance.node.options.channel_limit
+        room = self._entrance.node.options.subscription_limit
         subs = dict(connect.subs)
         for channel, place in places.items():
             if not self._knows(channel):

@@ -219,9 +219,7 @@ def test_options_that_are_not_built_yet_say_so_and_are_not_unknown(tmp_path: Pat
         "prometheus": {"enabled": True},
         "consumers": [{"name": "c"}],
         "uni_websocket": {"read_buffer_size": 1},
-        "channel": {
-            "namespaces": [{"name": "ns", "map": {"mode": "x"}, "subscription_type": "map"}]
-        },
+        "channel": {"namespaces": [{"name": "ns", "map": {"mode": "x"}}]},
     }
     loaded = load(write(tmp_path, options))
     assert loaded.unknown == ()
@@ -233,7 +231,6 @@ def test_options_that_are_not_built_yet_say_so_and_are_not_unknown(tmp_path: Pat
             "consumers",
             "uni_websocket.read_buffer_size",
             "channel.namespaces[0].map.mode",
-            "channel.namespaces[0].subscription_type",
         )
     ]
 
