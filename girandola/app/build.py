@@ -80,6 +80,7 @@ class Application:
                 config.client.connection_limit, config.client.connection_rate_limit, clock.now
             ),
             _kept_headers(config),
+            config.client.user_id_http_header.lower(),
         )
         self._door = WebSocketDoor(self._entrance, config.websocket)
         # Its sessions outlive requests, so it stays when the routes are made anew.
@@ -110,6 +111,7 @@ class Application:
             config.client.connection_limit, config.client.connection_rate_limit
         )
         self._entrance.kept_headers = _kept_headers(config)
+        self._entrance.identity_header = config.client.user_id_http_header.lower()
         self._door.configure(config.websocket)
         self._api.configure(config.http_api, config.classic)
         for door in self._sockjs.values():
