@@ -50,8 +50,9 @@ class Channels:
         return channel[start:end] if end >= 0 else ""
 
     def is_private(self, channel: str) -> bool:
-        """Tell whether subscribing always needs a token or a sign."""
-        return channel.startswith(self.section.private_prefix)
+        """Tell whether subscribing always needs a token or a sign; false where no prefix is set."""
+        prefix = self.section.private_prefix
+        return bool(prefix) and channel.startswith(prefix)
 
     def is_too_long(self, channel: str) -> bool:
         """Tell whether a client may not use so long a name (UTF-8 bytes count)."""
@@ -76,10 +77,16 @@ class Channels:
         return bool(boundary) and boundary in channel
 
     def allows_user(self, channel: str, user: str) -> bool:
-        """Tell whether ``user`` is among those listed; true where the name lists nobody."""
+        """Tell whether ``user`` is among those listed; true where the name has no list.
+
+        An empty entry of a list is nobody's. A list without any entry (``inbox#``) is that of the
+        users without an id; whether these may be there at all, the namespace says.
+        """
         if not self.is_user_limited(channel):
             return True
         listed = channel.rpartition(self.section.user_boundary)[2]
+        if not user:
+            return not listed
         separator = self.section.user_separator
         return user in (listed.split(separator) if separator else [listed])
 

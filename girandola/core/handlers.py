@@ -72,7 +72,7 @@ async def connect(session: "Session", command: say.Connect) -> None:
 
 def _check_limits(session: "Session", grant: ConnectGrant) -> None:
     node = session.node
-    if len(grant.subs) > node.options.channel_limit:
+    if len(grant.subs) > node.options.subscription_limit:
         raise Close(CHANNEL_LIMIT, f"{len(grant.subs)} server-side subscriptions")
     limit = node.options.user_connection_limit
     if limit and grant.user and node.hub.sessions_of(grant.user) >= limit:
@@ -169,7 +169,7 @@ def _check_place(session: "Session", command: say.Subscribe) -> None:
     """Check that there is room in the table, and nothing there yet."""
     count = len(session.subscriptions)
     full = Reject(LIMIT_EXCEEDED, f"{count} subscriptions already")
-    is_full = count >= session.node.options.channel_limit
+    is_full = count >= session.node.options.subscription_limit
     if is_full and command.signed is not None:
         raise full  # the rules of 2018 look at the number first (classic.md section 4.8)
     if command.channel in session.subscriptions:
@@ -244,6 +244,8 @@ async def history(session: "Session", command: say.History) -> None:
     _check_subscriber(session, command)
     grant = await session.node.policy.history(session, command.channel)
     limit = command.limit
+    if limit == 0 and grant.unlimited_by_default:
+        limit = -1
     most = session.node.options.history_max_publication_limit
     if limit is not None and (limit < 0 or limit > most):
         limit = most

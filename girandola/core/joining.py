@@ -223,7 +223,7 @@ async def subscribe_by_server(session: "Session", channel: str, grant: Subscribe
     """
     if not session.connected or channel in session.subscriptions:
         return
-    if len(session.subscriptions) >= session.node.options.channel_limit:
+    if len(session.subscriptions) >= session.node.options.subscription_limit:
         session.close(CHANNEL_LIMIT, f"the server API subscribed it to {channel!r}")
         return
     subscription = enter(session, channel, server_side=True)

@@ -26,17 +26,16 @@ class OriginCheck:
         self._patterns = tuple(_compile_glob(pattern) for pattern in patterns)
 
     def allows(self, origin: str | None) -> bool:
-        """Tell whether a request with this Origin header is welcome; without one it always is."""
-        if origin is None or self._everything:
+        """Tell whether a request with this Origin header is welcome.
+
+        Without one, or with an empty one, it always is.
+        """
+        if not origin or self._everything:
             return True
         if len(origin) > MAX_ORIGIN_LENGTH:
             return False
         origin = origin.lower()
         return any(pattern.fullmatch(origin) for pattern in self._patterns)
-
-    def allows_request(self, request: Request) -> bool:
-        """Tell whether the request's Origin header, if any, is welcome."""
-        return self.allows(request.headers.get("origin"))
 
 
 def _compile_glob(pattern: str) -> re.Pattern[str]:
@@ -89,7 +88,7 @@ def cors_headers(
     keeps the answer from the page (modern.md section 3.1).
     """
     origin = request.headers.get("origin")
-    if not origins.allows(origin) or (origin is None and not without_origin):
+    if not origins.allows(origin) or not (origin or without_origin):
         return ()
     headers = [
         ("Access-Control-Allow-Origin", origin or without_origin),

@@ -189,6 +189,13 @@ def test_a_configuration_of_centrifugo_6_loads_without_a_word(tmp_path: Path) ->
     assert config.client.allowed_origins == ("http://localhost:3000",)
 
 
+def test_signatures_with_two_readings_are_warned_of(tmp_path: Path) -> None:
+    options = {"classic": {"secret": "s", "allow_ambiguous_signatures": True}}
+    (line,) = load(write(tmp_path, options)).warnings
+    assert line.startswith("SECURITY: classic.allow_ambiguous_signatures is on")
+    assert load(write(tmp_path, {"classic": {"secret": "s"}})).warnings == ()
+
+
 # ── names that do nothing ────────────────────────────────────────────────────────────────────
 
 
@@ -219,9 +226,7 @@ def test_options_that_are_not_built_yet_say_so_and_are_not_unknown(tmp_path: Pat
         "prometheus": {"enabled": True},
         "consumers": [{"name": "c"}],
         "uni_websocket": {"read_buffer_size": 1},
-        "channel": {
-            "namespaces": [{"name": "ns", "map": {"mode": "x"}, "subscription_type": "map"}]
-        },
+        "channel": {"namespaces": [{"name": "ns", "map": {"mode": "x"}}]},
     }
     loaded = load(write(tmp_path, options))
     assert loaded.unknown == ()
@@ -233,7 +238,6 @@ def test_options_that_are_not_built_yet_say_so_and_are_not_unknown(tmp_path: Pat
             "consumers",
             "uni_websocket.read_buffer_size",
             "channel.namespaces[0].map.mode",
-            "channel.namespaces[0].subscription_type",
         )
     ]
 

@@ -24,7 +24,7 @@ from tests.fakes import FakeClock
         (["https://example.com"], "https://example.com\n", False),
         (["https://example.com"], "http://example.com", False),
         (["https://example.com"], "null", False),
-        (["https://example.com"], "", False),
+        (["https://example.com"], "", True),
         (["https://*.example.com"], "https://a.b.example.com", True),
         (["https://*.example.com"], "https://example.com", False),
         (["https://*.example.com"], "https://evil.net/.example.com.evil.net", False),
@@ -47,6 +47,13 @@ def test_an_origin_is_allowed_by_the_patterns(
 ) -> None:
     """modern.md section 3.1."""
     assert OriginCheck(patterns).allows(origin) is allowed
+
+
+def test_an_empty_origin_is_as_none() -> None:
+    assert OriginCheck([]).allows("")
+    assert cors_headers(request(origin=""), ORIGINS) == ()
+    named = dict(cors_headers(request(origin=""), ORIGINS, without_origin="*"))
+    assert named["Access-Control-Allow-Origin"] == "*"
 
 
 def test_a_longest_origin_does_not_take_long_to_refuse() -> None:

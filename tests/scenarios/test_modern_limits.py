@@ -347,3 +347,14 @@ def test_a_closed_session_does_nothing_more() -> None:
     assert client.read() == []
     assert not client.session.subscriptions
     assert world.node.stats.connections_closed == 1
+
+
+# ── subscriptions ────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_channel_limit_of_0_is_the_default() -> None:
+    client = World({"": OPEN}, channel_limit=0).connect()
+    for number in range(128):
+        client.subscribe(f"a{number}")
+    answer = client.ask('{"id":999,"subscribe":{"channel":"one more"}}')
+    assert answer == ['{"id":999,"error":{"code":106,"message":"limit exceeded"}}']
