@@ -75,7 +75,8 @@ def _compile_glob(pattern: str) -> re.Pattern[str]:
 
 def _character_set(content: str) -> str:
     negated = content[0] in "!^"
-    escaped = re.sub(r"([\\^\[&~|])", r"\\\1", content[1:] if negated else content)
+    # The second of two hyphens, too: to a later Python they mean the difference of two sets.
+    escaped = re.sub(r"([\\^\[&~|]|(?<=-)-)", r"\\\1", content[1:] if negated else content)
     return f"[{'^' if negated else ''}{escaped}]"
 
 

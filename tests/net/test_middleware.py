@@ -35,6 +35,8 @@ from tests.fakes import FakeClock
         (["http://app[1-3].test"], "http://app2.test", True),
         (["http://app[!1-3].test"], "http://app2.test", False),
         (["http://app[!1-3].test"], "http://app4.test", True),
+        (["http://[+--].test"], "http://-.test", True),
+        (["http://[+--].test"], "http://*.test", False),
         (["http{,s}://{a,b*}.test"], "https://bob.test", True),
         (["http{,s}://{a,b*}.test"], "http://c.test", False),
         ([r"http://\*.test"], "http://a.test", False),
