@@ -3,13 +3,14 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 import uvloop
 
-from tests.security.victim import CONFIG, Victim
+from tests.security.victim import CONFIG, Sign, Victim, sign
 
 Attack = Callable[..., None]
 
@@ -18,27 +19,30 @@ Attack = Callable[..., None]
 def attack(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Attack:
     """Play a scenario with twenty seconds for all of it; options go over those of ``CONFIG``.
 
-    The neighbours are fine at the end, nothing is left of the attackers, and nothing on the way
-    was a surprise to the server.
+    ``signed`` makes the tokens of the honest; ``beside`` is entered before the server starts. In
+    the end the neighbours are fine, nothing is left of the attackers, and nothing on the way was a
+    surprise to the server.
     """
 
     def play(
         scenario: Callable[[Victim], Awaitable[None]],
         *,
         loop: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop,
+        signed: Sign = sign,
+        beside: AbstractAsyncContextManager[Any] | None = None,
         **changes: dict[str, Any],
     ) -> None:
         async def with_server() -> None:
             sections = {**CONFIG, **changes}
             config = {name: CONFIG.get(name, {}) | changes.get(name, {}) for name in sections}
-            victim = Victim(tmp_path, config)
-            try:
-                await victim.start()
-                async with asyncio.timeout(20):
+            victim = Victim(tmp_path, config, signed)
+            async with beside or nullcontext(), asyncio.timeout(20):
+                try:
+                    await victim.start()
                     await scenario(victim)
                     await victim.finish()
-            finally:
-                await victim.cut_off()
+                finally:
+                    await victim.cut_off()
 
         caplog.set_level(logging.DEBUG, "girandola")
         with asyncio.Runner(loop_factory=loop) as runner:

@@ -58,6 +58,15 @@ CONFIG: Config = {
 }
 
 
+Sign = Callable[[dict[str, Any]], str]
+"""Makes the tokens of those who may come in."""
+
+
+def sign(claims: dict[str, Any]) -> str:
+    """Return a token by the secret of ``CONFIG``."""
+    return token(claims, secret=SECRET)
+
+
 class MovableClock(LoopClock):
     """The clock of the running loop, which a test can put forward."""
 
@@ -142,7 +151,8 @@ class Neighbours:
 class Victim:
     """A server with every door open that has a limit to be tried."""
 
-    def __init__(self, folder: Path, config: Config) -> None:
+    def __init__(self, folder: Path, config: Config, sign: Sign) -> None:
+        self.sign = sign
         file = folder / "config.json"
         file.write_text(json.dumps(config))
         self.clock = MovableClock()
@@ -175,7 +185,8 @@ class Victim:
         url = f"ws://127.0.0.1:{self.port}/connection/websocket"
         opened = await connect(url, compression=None, proxy=None, ping_interval=None)
         self._sockets.append(opened)
-        await opened.send(connect_command(user, **claims))
+        jwt = self.sign({"sub": user, **claims})
+        await opened.send(f'{{"id":1,"connect":{{"token":"{jwt}"}}}}')
         assert '"connect":{"client":' in str(await opened.recv())
         for number, channel in enumerate(channels, 2):
             await opened.send(f'{{"id":{number},"subscribe":{{"channel":"{channel}"}}}}')
@@ -219,4 +230,4 @@ class Victim:
 
 def connect_command(user: str, **claims: Any) -> str:
     """Return the first command of a client of today."""
-    return f'{{"id":1,"connect":{{"token":"{token({"sub": user, **claims}, secret=SECRET)}"}}}}'
+    return f'{{"id":1,"connect":{{"token":"{sign({"sub": user, **claims})}"}}}}'
