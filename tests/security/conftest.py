@@ -19,9 +19,9 @@ Attack = Callable[..., None]
 def attack(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Attack:
     """Play a scenario with twenty seconds for all of it; options go over those of ``CONFIG``.
 
-    ``signed`` makes the tokens of the honest; ``beside`` is entered before the server starts. In
-    the end the neighbours are fine, nothing is left of the attackers, and nothing on the way was a
-    surprise to the server.
+    ``signed`` makes the tokens of the honest, ``beside`` is entered before the server starts, and
+    ``level`` is that of the log. In the end the neighbours are fine, nothing is left of the
+    attackers, and nothing on the way was a surprise to the server.
     """
 
     def play(
@@ -30,6 +30,7 @@ def attack(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Attack:
         loop: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop,
         signed: Sign = sign,
         beside: AbstractAsyncContextManager[Any] | None = None,
+        level: int = logging.DEBUG,
         **changes: dict[str, Any],
     ) -> None:
         async def with_server() -> None:
@@ -44,7 +45,7 @@ def attack(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Attack:
                 finally:
                     await victim.cut_off()
 
-        caplog.set_level(logging.DEBUG, "girandola")
+        caplog.set_level(level, "girandola")
         with asyncio.Runner(loop_factory=loop) as runner:
             runner.run(with_server())
         surprises = [each for each in caplog.records if each.levelno >= logging.ERROR]
