@@ -74,7 +74,7 @@ def _by_coverage(name: str, seconds: float, seed: int, failures: Path) -> int:
         f"-artifact_prefix={failures}/",
         "-timeout=20",
         "-rss_limit_mb=2048",
-        "-print_final_stats=0",
+        "-print_final_stats=1",
         "-verbosity=0",
     ]
     atheris.Setup([sys.argv[0], *flags, str(corpus)], found.one_input)

@@ -199,6 +199,7 @@ class Victim:
         await settle()
         while not going_on.done():
             await self.neighbours.look_after_each_other()
+            await asyncio.wait((going_on,), timeout=0.02)
         await going_on
         await self.neighbours.look_after_each_other()
 
