@@ -18,12 +18,22 @@ def one_input(data: bytes) -> None:
     base, target = data[1 : 1 + size], data[1 + size :]
     delta = create(base, target, text=False)
     assert apply(base, delta) == target
+    if base:
+        _foreign(base[:-1] + bytes((base[-1] ^ 1,)), delta, target)
     _text(base.decode("utf-8", "replace"), target.decode("utf-8", "replace"))
     try:
         made = apply(base, target)
     except BadDelta:
         return
     assert len(made) <= len(target) * max(1, len(base))
+
+
+def _foreign(base: bytes, delta: bytes, target: bytes) -> None:
+    """See that a delta is refused for another base, unless nothing of the difference is copied."""
+    try:
+        assert apply(base, delta) == target
+    except BadDelta:
+        pass
 
 
 def _text(base: str, target: str) -> None:
