@@ -35,6 +35,8 @@ from tests.fakes import FakeClock
         (["http://app[1-3].test"], "http://app2.test", True),
         (["http://app[!1-3].test"], "http://app2.test", False),
         (["http://app[!1-3].test"], "http://app4.test", True),
+        (["http://[+--].test"], "http://-.test", True),
+        (["http://[+--].test"], "http://*.test", False),
         (["http{,s}://{a,b*}.test"], "https://bob.test", True),
         (["http{,s}://{a,b*}.test"], "http://c.test", False),
         ([r"http://\*.test"], "http://a.test", False),
@@ -57,8 +59,9 @@ def test_an_empty_origin_is_as_none() -> None:
 
 
 def test_a_longest_origin_does_not_take_long_to_refuse() -> None:
-    check = OriginCheck(["*a*b*c"])
+    check = OriginCheck(["*a" * 20 + "b", "*.*.*.*.*.*.example.com"])
     assert not check.allows("a" * 512)
+    assert not check.allows("." * 512)
     assert not check.allows("https://" + "a" * 16000 + "bc")
 
 
