@@ -35,7 +35,12 @@ Draft = dict[str, Given]
 
 
 class Layer:
-    """What one source gives. ``failed`` are the paths of values that were refused."""
+    """What one source gives.
+
+    ``carried`` are options that are known but not built yet, with their values as they are written;
+    ``failed`` are the paths of values that were refused; ``other_keys`` tells whether names of
+    authentication are there that the generation does not read.
+    """
 
     def __init__(self, source: str) -> None:
         self.source = source
@@ -44,9 +49,8 @@ class Layer:
         self.warnings: list[str] = []
         self.unknown: list[str] = []
         self.failed: set[str] = set()
-        self.marked_classic = False
-        self.marked_modern = False
-        self.marked_between = False
+        self.carried: dict[str, Given] = {}
+        self.other_keys = False
         self._clashes: set[tuple[str, str]] = set()
 
     def give(self, path: str, value: Any, name: str, *, classic: bool = False) -> None:

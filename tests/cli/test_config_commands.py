@@ -215,7 +215,8 @@ def test_a_file_that_cannot_be_written_is_told(capsys: pytest.CaptureFixture[str
 def test_checkconfig_says_ok(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("checkconfig", "-c", EXAMPLE) == 0
     assert run("checkconfig", "--strict", "-c", EXAMPLE) == 0
-    assert capsys.readouterr() == ("ok\nok\n", "")
+    told = f'ok, read as v1: "watch" ({EXAMPLE}) is v1\n'
+    assert capsys.readouterr() == (told * 2, "")
 
 
 def test_checkconfig_tells_all_errors(
@@ -233,7 +234,7 @@ def test_checkconfig_fails_on_unknown_names_only_when_strict(
     Path("config.json").write_text('{"what": 5, "init": {"enabled": true}}')
     assert run("checkconfig") == 0
     out, err = capsys.readouterr()
-    assert out == "ok\n"
+    assert out == 'ok, read as v6: "init" (config.json) is v6\n'
     assert len(err.splitlines()) == 2
     assert run("checkconfig", "-s") == 1
     assert capsys.readouterr() == (
