@@ -109,8 +109,15 @@ class Layer:
 def nearest(name: str, candidates: Iterable[str]) -> str:
     """Return the candidate that is most like ``name``, or ends in it, or ``""``."""
     known = list(candidates)
-    close = difflib.get_close_matches(name[:100], known, n=1, cutoff=0.7)
-    if close:
-        return close[0]
+    close = difflib.get_close_matches(name[:100], known, n=3, cutoff=0.7)
+    # One more word is another option, not a slip: presence_stats is not presence.
+    slips = [path for path in close if not _is_longer(path, name) and not _is_longer(name, path)]
+    if slips:
+        return slips[0]
     last = [path for path in known if path.rpartition(".")[2] == name]
     return min(last, key=len) if last else ""
+
+
+def _is_longer(name: str, other: str) -> bool:
+    """Tell whether ``name`` is the other one and further words."""
+    return name.lower().startswith((f"{other.lower()}_", f"{other.lower()}."))

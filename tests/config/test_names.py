@@ -240,7 +240,8 @@ def test_a_name_of_2018_without_effect_is_told_unless_it_says_the_default(
     entry = CLASSIC[name]
     other = {"bool": True, "int": 77, "string": "x"}[entry.kind]
     assert lines(tmp_path, {"secret": "s", name: entry.default}) == []
-    assert lines(tmp_path, {"secret": "s", name: other}) == [f'{entry.note}: "{name}", it has no effect']
+    told = [f'{entry.note}: "{name}", it has no effect']
+    assert lines(tmp_path, {"secret": "s", name: other}) == told
     assert entry.note in (NOT_BUILT, MEANINGLESS)
 
 
@@ -308,7 +309,7 @@ def test_the_secret_verifies_json_web_tokens_only_where_no_key_is_given(tmp_path
 
 
 def test_a_flag_of_2018_does_not_open_what_a_file_of_today_closes(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match='"--insecure_api" .command line. is v1'):
+    with pytest.raises(ConfigError, match=r'"--insecure_api" \(command line\) is v1'):
         loaded(tmp_path, {"client": {}}, generation=None, flags={"insecure_api": "true"})
 
 

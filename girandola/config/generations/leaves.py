@@ -11,7 +11,7 @@ from girandola.config.layers import NAMESPACES, Draft, Given, Layer
 from girandola.config.problems import Problem, Unfit, unfit
 from girandola.config.schema import NAMESPACE_OPTIONS, OPTIONS, Option
 from girandola.config.unbuilt import UNBUILT, UNBUILT_CHANNEL, is_default, warning
-from girandola.config.values import check, read, read_text
+from girandola.config.values import check, parse_bool, read, read_text
 
 
 class Leaves:
@@ -88,14 +88,18 @@ class Leaves:
         defaults: dict[str, Any] = UNBUILT,
     ) -> None:
         value = as_written(value)
+        if isinstance(defaults.get(name), bool) and isinstance(value, str):
+            value = parse_bool(value) is True
         self.carried[path] = Given(value, origin.source, origin.name)
         if not is_default(defaults.get(name), value):
             self.notes.warnings.append(f"{origin.source}: {warning(origin.name)}")
 
 
 def _typed(option: Option, value: Any) -> Any:
-    if option.kind in ("int", "port") and isinstance(value, str):
+    if option.kind in ("bool", "int", "port", "objects") and isinstance(value, str):
         return read_text(option, value)
+    if option.kind == "bool" and not isinstance(value, bool):
+        raise Unfit("true or false")
     if option.kind == "objects":
         return read(option, value)
     return check(option, value)

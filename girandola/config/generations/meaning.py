@@ -11,13 +11,14 @@ from girandola.config.generations.channels import is_proxied, translate_channel
 from girandola.config.generations.flat import BY_RULE, CHANNEL_NAMES, TOP_OPTIONS
 from girandola.config.generations.implied import IMPLIED
 from girandola.config.generations.leaves import Leaves
-from girandola.config.generations.proxies import translate_proxies
+from girandola.config.generations.proxies import tls_fields, translate_proxies
 from girandola.config.generations.reading import Flat, Item
 from girandola.config.generations.redis import translate_redis
 from girandola.config.layers import NAMESPACES, Given, Layer
 from girandola.config.names import TOP
 from girandola.config.problems import show
 from girandola.config.schema import OPTIONS
+from girandola.config.unbuilt import UNBUILT
 
 _OWN_TLS = ("grpc_api", "uni_grpc")
 _FOR_EVER = 87600 * 3600.0
@@ -29,7 +30,11 @@ def translate(flat: Flat, notes: Layer) -> Leaves:
     leaves = Leaves(notes)
     for name, option in TOP_OPTIONS.items():
         given = flat.values.get(name)
-        if given is not None and option.target not in ("", BY_RULE) and name not in CHANNEL_NAMES:
+        if given is None or option.target in ("", BY_RULE) or name in CHANNEL_NAMES:
+            continue
+        if option.kind == "object":
+            _put_object(option.target, given, leaves)
+        else:
             leaves.put(option.target, given.value, given)
     _process(flat, leaves)
     _clients(flat, leaves)
@@ -47,6 +52,17 @@ def translate(flat: Flat, notes: Layer) -> Leaves:
     return leaves
 
 
+def _put_object(path: str, given: Given, leaves: Leaves) -> None:
+    """Put each field of an object that today has, too."""
+    fields = tls_fields(given.value) if path.endswith(".tls") else given.value
+    for name, value in fields.items():
+        own = f"{path}.{name}".lower()
+        if own in OPTIONS or own in UNBUILT:
+            leaves.put(own, value, given)
+        else:
+            leaves.warn(given, f"has a field {show(name)} that means nothing")
+
+
 # ── channels ─────────────────────────────────────────────────────────────────────────────────
 
 
@@ -58,6 +74,7 @@ def _channels(flat: Flat, leaves: Leaves) -> None:
         for name, given in flat.values.items()
         if name in CHANNEL_NAMES or name == "proxy_stream_subscribe"
     }
+
     def put_at_the_top(name: str, value: Any, given: Given) -> None:
         leaves.put(TOP + name, value, given)
 

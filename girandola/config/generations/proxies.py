@@ -107,7 +107,7 @@ def _tls(tls: Given | None, file: Given | None) -> dict[str, Given]:
     if tls is not None and _is_on(tls.value.get("enabled")):
         return {
             f"grpc.tls.{name}": Given(value, tls.source, tls.name)
-            for name, value in _tls_fields(tls.value).items()
+            for name, value in (tls_fields(tls.value) | {"enabled": True}).items()
         }
     if file is None or not file.value:
         return {}
@@ -115,12 +115,10 @@ def _tls(tls: Given | None, file: Given | None) -> dict[str, Given]:
     return {"grpc.tls.enabled": on, "grpc.tls.server_ca_pem": file}
 
 
-def _tls_fields(tls: Mapping[str, Any]) -> dict[str, Any]:
+def tls_fields(tls: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of a TLS object of v5 by their names of today; a file wins over base64."""
-    found: dict[str, Any] = {
-        name: tls[name] for name in ("server_name", "insecure_skip_verify") if name in tls
-    }
-    found["enabled"] = True
+    plain = ("enabled", "server_name", "insecure_skip_verify")
+    found: dict[str, Any] = {name: tls[name] for name in plain if name in tls}
     for name in ("cert_pem", "key_pem", "server_ca_pem", "client_ca_pem"):
         written = [tls.get(f"{name}{suffix}") for suffix in ("_file", "_b64", "")]
         if any(written):
