@@ -219,6 +219,56 @@ def test_checkconfig_says_ok(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr() == (told * 2, "")
 
 
+@pytest.mark.parametrize(
+    ("options", "arguments", "told"),
+    [
+        ({"protected": True}, (), 'ok, read as v3: "protected" (config.json) is v3'),
+        ({"generation": "v2"}, (), "ok, read as v2: generation says so (config.json)"),
+        ({}, ("--generation", "v4"), "ok, read as v4: --generation says so (command line)"),
+        (
+            {"token_hmac_secret_key": "k"},
+            (),
+            "ok, read as v5: every name is known to v2–v5; v5 is the safe reading",
+        ),
+    ],
+)
+def test_checkconfig_says_which_generation_it_sees_and_why(
+    capsys: pytest.CaptureFixture[str], options: object, arguments: tuple[str, ...], told: str
+) -> None:
+    Path("config.json").write_text(json.dumps(options))
+    assert run("checkconfig", *arguments) == 0
+    assert capsys.readouterr().out == told + "\n"
+
+
+def test_a_mixture_stops_the_start_in_one_line(
+    capsys: pytest.CaptureFixture[str], served: list[tuple[Loaded, Sources]]
+) -> None:
+    Path("config.json").write_text('{"client": {}, "admin_password": "p"}')
+    assert run() == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith('cannot tell the generation: "client" (config.json) is v6, "admin_pass')
+    assert 'in v6 "admin_password" is "admin.password"' in line
+    assert served == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "generation"),
+    [
+        (["--client_insecure", "--generation", "v2"], 2),
+        (["--generation=v3", "--sockjs", "--nats_url", "nats://n"], 3),
+        (["--swagger", "--tls=false", "-p", "1"], 5),
+        (["--redis_sentinel_password", "x", "--generation", "v2"], 2),
+    ],
+)
+def test_flags_of_v2_to_v5_are_read(
+    served: list[tuple[Loaded, Sources]], arguments: list[str], generation: int
+) -> None:
+    assert run(*arguments) == 0
+    ((loaded, sources),) = served
+    assert loaded.generation == generation
+    assert sources.load() == loaded
+
+
 def test_checkconfig_tells_all_errors(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -300,6 +300,14 @@ MIXTURES: list[dict[str, Any]] = [
     {**K, "proxy_publish": True, "presence": True},
     {**K, "namespaces": [{"name": "ns", "proxy_publish": True}]},
     {**K, "publish_proxy_name": "x"},
+    *(
+        {**K, "namespaces": [{"name": "ns", name: value}]}
+        for name, value in (
+            ("subscribe_proxy_enabled", True),
+            ("allow_tags_filter", False),
+            ("map", {}),
+        )
+    ),
 ]  # fmt: skip
 
 

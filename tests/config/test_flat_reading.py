@@ -98,17 +98,22 @@ def test_times_of_v2_are_seconds_and_a_unit_is_refused(tmp_path: Path) -> None:
     assert "expected a number of seconds; v2 took '30s' for 0" in told
 
 
+ZEROS = {"client_queue_max_size": 0, "channel_max_length": 0, "client_channel_limit": 0}
+
+
 def test_a_zero_that_means_nothing_today_means_the_default(tmp_path: Path) -> None:
-    found = loaded(tmp_path, {"client_queue_max_size": 0, "channel_max_length": 0}, "v2")
+    found = loaded(tmp_path, ZEROS, "v2")
     assert found.config.client.queue_max_size == 10485760
     assert found.config.channel.max_length == 255
+    assert found.config.client.channel_limit == 128
+    assert len(found.warnings) == 3
 
 
 def test_what_leniency_changed_is_told_and_secrets_are_not(tmp_path: Path) -> None:
-    options = {"delta_publish": "on", "client_channel_limit": "many", "log_level": "Loud"}
+    options = {"delta_publish": "on", "client_concurrency": "many", "log_level": "Loud"}
     assert lines(tmp_path, options) == [
         'config.json: delta_publish: "on" is no boolean; taken as false, as v5 did',
-        'config.json: client_channel_limit: "many" is no number; taken as 0, as v5 did',
+        'config.json: client_concurrency: "many" is no number; taken as 0, as v5 did',
         'config.json: log_level "Loud" is no log level; taken as info',
     ]
     assert "hush" not in "".join(lines(tmp_path, {"api_key": {"x": "hush"}}))

@@ -28,6 +28,11 @@ def sub(channel: str, **claims: str) -> Callable[[Visitor], int]:
     return lambda visitor: visitor.subscribe(channel, **claims)
 
 
+def theirs(channel: str, **claims: str) -> Callable[[Visitor], bool]:
+    """Subscribe by a token of somebody else, and tell whether that is refused, however."""
+    return lambda visitor: visitor.subscribe(channel, **claims) != OK
+
+
 def pub(channel: str) -> Callable[[Visitor], int]:
     return lambda visitor: visitor.publish(channel)
 
@@ -99,8 +104,8 @@ UNDER_LEGACY: list[Row] = [
     # L3: server_side closes to every token and every list.
     ("2.6", "42", [(sub("srv:x#42"), PERMISSION), (sub("$srv:x", client="c1"), PERMISSION)]),
     # L5: whose token it is.
-    ("2.1", "42", [(sub("$x", client="c1", sub="43"), OK), (sub("$y", sub="42"), PERMISSION)]),
-    ("3.1", "42", [(sub("$x", sub="43"), OK), (sub("$y", client="c2"), PERMISSION)]),
+    ("2.1", "42", [(sub("$x", client="c1", sub="43"), OK), (theirs("$y", sub="42"), True)]),
+    ("3.1", "42", [(sub("$x", sub="43"), OK), (theirs("$y", client="c2"), True)]),
     ("4.6", "42", [(sub("any", sub=""), OK)]),
     # L9: insecure is narrow.
     ("2.12", NOBODY, [(pub("any"), OK), (sub("any"), OK), (sub("vip:x"), PERMISSION)]),

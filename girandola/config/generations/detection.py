@@ -26,7 +26,7 @@ _MEANING = {
     3: "v3 lets every user subscribe, and Origins in that are allowed",
     4: "v4 lets nobody subscribe who is not allowed",
     5: "v5 lets nobody subscribe who is not allowed",
-    6: "v6 is like v5, with options in objects",
+    6: "v6 lets nobody subscribe who is not allowed, and has its options in objects",
 }
 _HOW = (
     'remove one, or say which generation holds: "generation": "{0}" in the file, '
@@ -216,11 +216,12 @@ def _mixture(marks: Sequence[Mark]) -> ConfigError:
     """Say which names belong to generations that have nothing in common."""
     telling = _disagreeing(marks)
     names = ", ".join(f"{_quoted(mark)} is {told(mark.known_to)}" for mark in telling)
-    nested = [m for m in telling if NEWEST not in m.known_to and TODAY_OF.get(m.name)]
-    cure = "".join(f'; in v6 "{m.shown}" is "{TODAY_OF[m.name]}"' for m in nested[:1])
-    if any(NEWEST in mark.known_to for mark in telling):
-        cure = cure or "; v6 has options in objects, and nothing flat"
-    meant = "; ".join(_MEANING[max(mark.known_to)] for mark in telling)
+    cure = ""
+    if any(mark.known_to == {NEWEST} for mark in telling):
+        flat = [mark for mark in telling if mark.name in TODAY_OF]
+        cure = "".join(f'; in v6 "{m.shown}" is "{TODAY_OF[m.name]}"' for m in flat[:1])
+    ends = {end for mark in telling for end in (min(mark.known_to), max(mark.known_to))}
+    meant = "; ".join(_MEANING[generation] for generation in sorted(ends))
     newest = max(max(mark.known_to) for mark in telling)
     how = _HOW.format(f"v{newest}")
     detail = f"cannot tell the generation: {names}{cure}. {meant}. Please {how}"

@@ -13,6 +13,9 @@ from girandola.config.schema import NAMESPACE_OPTIONS, OPTIONS, Option
 from girandola.config.unbuilt import UNBUILT, UNBUILT_CHANNEL, is_default, warning
 from girandola.config.values import check, parse_bool, read, read_text
 
+_ZERO_IS_DEFAULT = frozenset({"client.channel_limit"})
+"""Options of which 0 meant the default in v2 to v5, and means something else today."""
+
 
 class Leaves:
     """Paths of today with their values and origins. What there is to say goes to ``notes``."""
@@ -30,6 +33,9 @@ class Leaves:
         option = OPTIONS.get(path)
         if option is None:
             self._carry(path, path, value, origin)
+            return
+        if path in _ZERO_IS_DEFAULT and value == 0:
+            self._tell_of_default(origin)
             return
         found = self.fit(option, path, value, origin)
         if found is not None:
@@ -62,9 +68,7 @@ class Leaves:
             return Given(_typed(option, value), origin.source, origin.name)
         except Unfit as error:
             if value == 0 and not isinstance(value, bool):
-                self.notes.warnings.append(
-                    f"{origin.source}: {origin.name}: 0 means the default, as it did"
-                )
+                self._tell_of_default(origin)
                 return None
             self.notes.failed.add(path)
             detail = unfit(value, error.expected, option.secret)
@@ -78,6 +82,9 @@ class Leaves:
     def warn(self, origin: Given, text: str) -> None:
         """Note a line for the log."""
         self.notes.warnings.append(f"{origin.source}: {origin.name} {text}")
+
+    def _tell_of_default(self, origin: Given) -> None:
+        self.warn(origin, "is 0, which means the default, as it did")
 
     def _carry(
         self,

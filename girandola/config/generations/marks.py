@@ -24,7 +24,13 @@ from girandola.config.generations.flat import (
 from girandola.config.names import CLASSIC, CLASSIC_CHANNEL, CLASSIC_ENV, NEUTRAL
 from girandola.config.schema import NAMESPACE_OPTIONS, OPTIONS, SECTIONS
 from girandola.config.text import env_name, variables
-from girandola.config.unbuilt import LISTS, UNBUILT, UNBUILT_SECTIONS
+from girandola.config.unbuilt import (
+    LISTS,
+    UNBUILT,
+    UNBUILT_CHANNEL,
+    UNBUILT_CHANNEL_SECTIONS,
+    UNBUILT_SECTIONS,
+)
 
 ALL = frozenset({1, 2, 3, 4, 5, 6})
 _TODAY = frozenset({6})
@@ -34,6 +40,7 @@ OWN_SECTIONS = frozenset({"classic", "legacy", "sockjs"})
 """Objects that only girandola has. They go with every generation."""
 
 _NESTED = {path.partition(".")[0] for path in (*OPTIONS, *SECTIONS, *UNBUILT, *UNBUILT_SECTIONS)}
+_NAMESPACE_NAMES = {*NAMESPACE_OPTIONS, *UNBUILT_CHANNEL, *UNBUILT_CHANNEL_SECTIONS}
 _VARIABLES = {env_name(path) for path in (*OPTIONS, *UNBUILT)}
 _LISTED = tuple(env_name(path) + "_" for path in ("channel.namespaces", *LISTS))
 _CONSUMER_OF_5 = re.compile(
@@ -126,9 +133,8 @@ def _known_in_item(of: str, key: str) -> frozenset[int]:
     if of != "namespaces":
         return _NONE
     known = flat_generations(key, CHANNEL_OPTIONS)
-    return known | (frozenset({1}) if key == "name" or key in CLASSIC_CHANNEL else _NONE) or (
-        _TODAY if key in NAMESPACE_OPTIONS else _NONE
-    )
+    known |= frozenset({1}) if key == "name" or key in CLASSIC_CHANNEL else _NONE
+    return known or (_TODAY if key in _NAMESPACE_NAMES else _NONE)
 
 
 # ── the environment and the command line ─────────────────────────────────────────────────────
