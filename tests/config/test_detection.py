@@ -173,6 +173,17 @@ def test_variables_and_flags_decide_as_the_file_does(tmp_path: Path) -> None:
     assert (found.generation, found.config.http_server.port) == (3, 7)
 
 
+def test_a_variable_that_v2_does_not_read_is_no_name_of_v2(tmp_path: Path) -> None:
+    environ = {
+        "CENTRIFUGO_CLIENT_USER_CONNECTION_LIMIT": "5",
+        "CENTRIFUGO_SUBSCRIBE_TO_PUBLISH": "true",
+    }
+    assert load(str(tmp_path / "none.json"), environ).generation == 3
+    environ["CENTRIFUGO_SERVER_SIDE"] = "true"
+    with pytest.raises(ConfigError, match="CENTRIFUGO_CLIENT_USER_CONNECTION_LIMIT"):
+        load(str(tmp_path / "none.json"), environ)
+
+
 def test_names_spelled_alike_in_the_environment_of_old_and_new_decide_nothing(
     tmp_path: Path,
 ) -> None:

@@ -156,6 +156,37 @@ def test_keys_that_differ_in_case_only_and_disagree_are_refused(tmp_path: Path, 
     assert loaded(tmp_path, {"presence": True, "Presence": True}).generation == 5
 
 
+@pytest.mark.parametrize(
+    ("generation", "options", "hours"),
+    [
+        ("v2", {"history_size": 1, "history_lifetime": 90000 * 3600}, 90000),
+        ("v4", {"history_size": 1, "history_ttl": "3000h"}, 3000),
+        ("v5", {"history_size": 1, "history_ttl": "1000h"}, 1000),
+        ("v5", {"namespaces": [{"name": "ns", "history_size": 1, "history_ttl": "900h"}]}, 900),
+        ("v3", {"history_meta_ttl": "0"}, 87600),
+        ("v3", {"history_meta_ttl": "50h"}, 50),
+        ("v2", {"memory_history_meta_ttl": 3600}, 1),
+        ("v2", {"redis_history_meta_ttl": 3600}, 87600),
+    ],
+)
+def test_positions_are_remembered_as_long_as_then_and_as_publications(
+    tmp_path: Path, generation: str, options: dict[str, Any], hours: int
+) -> None:
+    config = loaded(tmp_path, options, generation).config
+    assert config.channel.history_meta_ttl == hours * 3600
+
+
+def test_a_time_that_is_shared_in_v4_and_not_in_v5_is_both_where_nothing_tells(
+    tmp_path: Path,
+) -> None:
+    options = {"allow_recovery": False, "history_meta_ttl": "2000h"}
+    config = load(written(tmp_path, options)).config
+    assert config.channel.history_meta_ttl == 2000 * 3600
+    assert config.channel.without_namespace.history_meta_ttl == 2000 * 3600
+    config = load(written(tmp_path, options | {"delta_publish": False})).config
+    assert config.channel.history_meta_ttl == 720 * 3600
+
+
 # ── items of lists ───────────────────────────────────────────────────────────────────────────
 
 
@@ -424,6 +455,21 @@ def test_nobody_does_unasked_what_a_proxy_is_to_decide(tmp_path: Path, generatio
         assert not place.allow_publish_for_client
         assert not place.allow_publish_for_subscriber
     assert sum("the proxy that is to decide is not built yet" in w for w in found.warnings) >= 2
+
+
+def test_a_proxy_of_subscribe_streams_closes_too(tmp_path: Path) -> None:
+    item = {"name": "ns", "allow_subscribe_for_client": True, "proxy_subscribe_stream": True}
+    found = loaded(tmp_path, {"namespaces": [item]})
+    assert not found.config.channel.namespaces[0].allow_subscribe_for_client
+
+
+def test_before_v4_a_proxy_closes_the_channel_to_all_who_do_not_ask(tmp_path: Path) -> None:
+    """So it is written into a configuration of today, too, not only until there are proxies."""
+    options = {"generation": "v3", **K, "proxy_subscribe": True}
+    options["namespaces"] = [{"name": "ns", "proxy_subscribe": True}]
+    found = read(written(tmp_path, options))
+    assert not found.given["channel.without_namespace.allow_subscribe_for_client"].value
+    assert not found.drafts[0]["allow_subscribe_for_client"].value
 
 
 @pytest.mark.parametrize("text", ["true", "1", "perhaps"])

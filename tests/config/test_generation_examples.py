@@ -823,9 +823,12 @@ def test_what_is_not_built_yet_is_carried_as_a_file_of_today_says_it(
     carried = {path: given.value for path, given in found.carried.items()}
     assert carried == CARRIED[example.generation] | example.carried
     built = {path: given.value for path, given in found.given.items() if path in example.leaves}
-    assert built | {W + "allow_subscribe_for_client": False} | example.leaves == (
-        {W + "allow_subscribe_for_client": False} | example.leaves | built
-    )
+    assert built == example.leaves
+    for draft, options in zip(found.drafts, example.namespaces.values(), strict=True):
+        values = {name: draft[name].value for name in options if name in draft}
+        assert {**structs.asdict(ChannelOptions()), **values} | options == (
+            structs.asdict(ChannelOptions()) | values
+        )
 
 
 @by_id(*(example for example in EXAMPLES if not example.starts))
