@@ -16,7 +16,7 @@ from girandola.config.generations.flat import (
     CHANNEL_OPTIONS,
     TOP_OPTIONS,
     FlatOption,
-    told,
+    versions,
 )
 from girandola.config.names import CLASSIC, CLASSIC_CHANNEL, NOT_BUILT, TOP, ClassicName
 from girandola.config.schema import NAMESPACE_OPTIONS, OPTIONS, TREE, Option, Section
@@ -173,7 +173,7 @@ def _between() -> Iterator[Block]:
         "has no counterpart is said so in the log."
     )
     rows = [
-        (f"`{name}`", told(option.generations), _target(option))
+        (f"`{name}`", versions(option.generations), _target(option))
         for table in (TOP_OPTIONS, CHANNEL_OPTIONS)
         for name, option in table.items()
         if table is TOP_OPTIONS or name not in CHANNEL_NAMES

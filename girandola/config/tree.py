@@ -9,7 +9,7 @@ from typing import Any
 
 from girandola.config.classic import read_classic_key
 from girandola.config.file import ConfigFile
-from girandola.config.generations.flat import TODAY_OF, flat_generations, told
+from girandola.config.generations.flat import TODAY_OF, flat_generations, versions
 from girandola.config.layers import NAMESPACES, Draft, Layer
 from girandola.config.names import CLASSIC, NEUTRAL
 from girandola.config.problems import unfit
@@ -76,7 +76,7 @@ def ignore_of_others(layer: Layer, shown: str, name: str, generation: int) -> No
     layer.other_keys |= name.startswith(_AUTHENTICATION)
     today = TODAY_OF.get(name)
     layer.ignore(
-        f'"{shown}" is an option of {told(known)}, it has no effect in v{generation}'
+        f'"{shown}" is an option of {versions(known)}, it has no effect in v{generation}'
         + (f'; today it is "{today}"' if today else "")
     )
 

@@ -23,7 +23,7 @@ _THOUSANDTHS = {"us": 1e-3, "µs": 1e-3, "μs": 1e-3, "ns": 1e-6}
 
 
 class Cast(Struct, frozen=True):
-    """What a value was read as; ``told`` is false where it became zero by accident."""
+    """What a value was read as; ``fits`` is false where it became zero by accident."""
 
     value: Any
     fits: bool = True

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 
 from girandola.config.file import ConfigFile
-from girandola.config.generations.flat import CHANNEL_OPTIONS, TODAY_OF, told
+from girandola.config.generations.flat import CHANNEL_OPTIONS, TODAY_OF, versions
 from girandola.config.generations.marks import ALL, Mark, found_in, is_bare_number
 from girandola.config.problems import ConfigError, Problem, show
 from girandola.config.text import variables
@@ -109,7 +109,7 @@ def _refuse_false_hopes(generation: int, marks: Sequence[Mark]) -> None:
     names = [mark for mark in hopes if mark.name != "allowed_origins"]
     if names:
         detail = (
-            f"is {told(names[0].known_to)}, and v{generation}, which is stated, is open where "
+            f"is {versions(names[0].known_to)}, and v{generation}, which is stated, is open where "
             "nothing closes it; remove it, or state the generation that it is of"
         )
         raise ConfigError([Problem(names[0].source, names[0].shown, detail)])
@@ -159,10 +159,11 @@ def _closed(candidates: frozenset[int], marks: Sequence[Mark]) -> tuple[str, ...
     written = [mark for mark in marks if _is_about_channels(mark)]
     if not written:
         return ()
+    others = versions(candidates - {max(candidates)})
     return (
-        f'read as v{max(candidates)}: clients may not subscribe without a token; "'
-        f'{written[0].shown}" ({written[0].source}) is also {told(candidates - {max(candidates)})}:'
-        ' if this was written for v2 or v3, where they may, say so: "generation": "v3"',
+        f"read as v{max(candidates)}: clients may not subscribe without a token; "
+        f"{_quoted(written[0])} is also {others}: if this was written for v2 or v3, where they "
+        'may, say so: "generation": "v3"',
     )
 
 
@@ -187,11 +188,13 @@ def _why(generation: int, marks: Sequence[Mark], candidates: frozenset[int] = AL
     if not marks:
         return "nothing says otherwise"
     if len(candidates) > 1 and candidates != ALL:
-        return f"every name is known to {told(candidates)}; v{generation} is the safe reading"
+        return f"every name is known to {versions(candidates)}; v{generation} is the safe reading"
     if candidates == ALL and all(mark.known_to == ALL for mark in marks):
         return "every name is the same in all generations"
     telling = _telling(marks)
-    return ", ".join(f"{_quoted(mark)} is {told(mark.known_to & mark.fitting)}" for mark in telling)
+    return ", ".join(
+        f"{_quoted(mark)} is {versions(mark.known_to & mark.fitting)}" for mark in telling
+    )
 
 
 def _telling(marks: Sequence[Mark]) -> list[Mark]:
@@ -215,7 +218,7 @@ def _quoted(mark: Mark) -> str:
 def _mixture(marks: Sequence[Mark]) -> ConfigError:
     """Say which names belong to generations that have nothing in common."""
     telling = _disagreeing(marks)
-    names = ", ".join(f"{_quoted(mark)} is {told(mark.known_to)}" for mark in telling)
+    names = ", ".join(f"{_quoted(mark)} is {versions(mark.known_to)}" for mark in telling)
     cure = ""
     if any(mark.known_to == {NEWEST} for mark in telling):
         flat = [mark for mark in telling if mark.name in TODAY_OF]
@@ -244,9 +247,10 @@ def _undecided(
     """Say that all names are known to generations of which one is open and one is closed."""
     shown = _quoted(mark if mark is not None else _telling(marks)[-1])
     meant = "; ".join(_MEANING[generation] for generation in sorted(candidates))
+    how = _HOW.format(f"v{max(candidates)}").removeprefix("remove one, or ")
     detail = (
-        f"cannot tell the generation: {shown} and every other name is known to {told(candidates)}. "
-        f"{meant}. Please " + _HOW.format(f"v{max(candidates)}").replace("remove one, or ", "")
+        f"cannot tell the generation: {shown} and every other name is known to "
+        f"{versions(candidates)}. {meant}. Please {how}"
     )
     return ConfigError([Problem("", "", detail)])
 
@@ -263,8 +267,9 @@ def _unfit_times(by_name: frozenset[int], marks: Sequence[Mark]) -> ConfigError:
     shapes = [mark for mark in marks if mark.fitting != ALL]
     one, other = shapes[0], next(m for m in shapes if not m.fitting & shapes[0].fitting)
     detail = (
-        f"{_quoted(one)} is written as in {told(one.fitting)}, {_quoted(other)} as in "
-        f'{told(other.fitting)}; v1 and v2 have whole seconds, later ones durations such as "25s"'
+        f"{_quoted(one)} is written as in {versions(one.fitting)}, {_quoted(other)} as in "
+        f"{versions(other.fitting)}; v1 and v2 have whole seconds, later ones durations such as "
+        '"25s"'
     )
     return ConfigError([Problem("", "", detail)])
 

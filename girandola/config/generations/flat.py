@@ -124,7 +124,7 @@ TODAY_OF |= {
 # ── words ────────────────────────────────────────────────────────────────────────────────────
 
 
-def told(generations: Iterable[int]) -> str:
+def versions(generations: Iterable[int]) -> str:
     """Return generations as they are written: ``v2``, ``v4/v5``, ``v1–v5``."""
     found = sorted(generations)
     if len(found) > 2 and found == list(range(found[0], found[-1] + 1)):

@@ -20,7 +20,7 @@ from girandola.config.generations.flat import (
     FlatOption,
     flat_generations,
     options_of,
-    told,
+    versions,
 )
 from girandola.config.generations.marks import OWN_SECTIONS, is_own_variable, known_to
 from girandola.config.layers import Given, Layer
@@ -329,7 +329,7 @@ class _Reader:
             return
         closes = ": it closes nothing" if name in RESTRICTING else ""
         layer.ignore(
-            f'"{shown}" is an option of {told(known)}, it has no effect in '
+            f'"{shown}" is an option of {versions(known)}, it has no effect in '
             f"v{self._generation}{closes}"
         )
 
