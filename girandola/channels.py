@@ -4,10 +4,9 @@ Pure look-ups on names; who is asking, and whether they may, is for the policy. 
 modern.md section 8.4 and classic.md section 3.2.
 """
 
-import re
-
 from girandola.errors import UNKNOWN_CHANNEL, Reject
 from girandola.options import ChannelOptions, ChannelSection
+from girandola.regex import Regex
 
 
 class Channels:
@@ -19,7 +18,7 @@ class Channels:
             namespace.name: _completed(namespace, section) for namespace in section.namespaces
         }
         self._regexes = {
-            name: re.compile(options.channel_regex)
+            name: Regex(options.channel_regex)
             for name, options in self._options.items()
             if options.channel_regex
         }
@@ -69,7 +68,7 @@ class Channels:
             return channel.isascii()
         if namespace:
             channel = channel.partition(self.section.namespace_boundary)[2]
-        return regex.search(channel) is not None
+        return regex.found_in(channel)
 
     def is_user_limited(self, channel: str) -> bool:
         """Tell whether the name lists the users allowed. The namespace may not care."""

@@ -133,7 +133,8 @@ class ChannelOptions(Struct, frozen=True, kw_only=True):
         str,
         Meta(
             extra={"type": "regex"},
-            description="What clients' channel names must contain, after the namespace.",
+            description="What clients' channel names must contain, after the namespace; "
+            "^ and $ stand for its ends.",
         ),
     ] = ""
     publication_data_format: Annotated[

@@ -147,6 +147,20 @@ def test_a_regex_is_searched_in_what_follows_the_namespace(channel: str, good: b
     assert names.is_well_named(channel) is good
 
 
+@pytest.mark.parametrize(
+    ("regex", "good", "bad"),
+    [
+        (r"^\d+$", ["12"], ["12\n", "١٢", "1a", ""]),
+        (r"^[[:alnum:]]{3,20}$", ["abc123"], ["ab", "ab_c", "été"]),
+        (r"^\p{L}+\z", ["Grüße"], ["Grüße1", "Grüße\n"]),
+        (r"^(?<room>[a-z]+)$", ["abc"], ["ABC"]),
+    ],
+)
+def test_a_regex_is_in_the_language_of_re2(regex: str, good: list[str], bad: list[str]) -> None:
+    names = channels_of({"chat": {"channel_regex": regex}})
+    assert [name for name in [*good, *bad] if names.is_well_named(f"chat:{name}")] == good
+
+
 def test_outside_of_namespaces_a_regex_sees_the_whole_name() -> None:
     """With its private prefix."""
     names = channels_of({"": {"channel_regex": r"^\$?[a-z]+$"}})

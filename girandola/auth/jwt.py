@@ -10,7 +10,6 @@ import binascii
 import hmac
 import json
 import math
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -23,12 +22,13 @@ from girandola.auth.keys import KINDS, PublicKey, from_pem, has_signed, kind
 from girandola.core.grants import SubscribeOverride
 from girandola.options import TokenOptions
 from girandola.protocol import raw_json
+from girandola.regex import Regex
 
 MAX_TOKEN = 64 * 1024
 MAX_CACHED_HEADERS = 512
 MAX_CACHED_HEADER = 1024
 MAX_REGEX_SUBJECT = 1024
-"""Longest issuer or audience that a regex is tried on: regexes may take long on long texts."""
+"""Longest issuer or audience that a regex is tried on: a stranger chooses them."""
 
 _DIGESTS = {"HS256": "sha256", "HS384": "sha384", "HS512": "sha512"}
 
@@ -365,8 +365,8 @@ class _Expectation:
         self._option = option
         self._exact = exact
         try:
-            self._regex = re.compile(regex) if regex else None
-        except re.error as error:
+            self._regex = Regex(regex) if regex else None
+        except ValueError as error:
             raise ValueError(f"{option}_regex: {error}") from error
 
     def groups(self, claim: str | list[str] | None) -> dict[str, str]:
@@ -378,9 +378,9 @@ class _Expectation:
         if self._regex is None:
             return {}
         for name in _listed(claim):
-            match = self._regex.search(name) if len(name) <= MAX_REGEX_SUBJECT else None
-            if match is not None:
-                return {group: value for group, value in match.groupdict().items() if value}
+            found = self._regex.groups(name) if len(name) <= MAX_REGEX_SUBJECT else None
+            if found is not None:
+                return {group: value for group, value in found.items() if value}
         raise InvalidToken(
             f"the token is not of the {self._option} that {self._option}_regex wants"
         )

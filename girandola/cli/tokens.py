@@ -17,6 +17,7 @@ import msgspec
 
 from girandola.auth import jwt, signs
 from girandola.auth.jwks import KeySets, KeysUnavailable
+from girandola.config.dotenv_file import with_dotenv
 from girandola.config.load import ConfigError, load
 from girandola.config.schema import Config
 from girandola.options import TokenOptions
@@ -219,7 +220,7 @@ def _payload(token: str) -> str:
 
 def _settings(path: str) -> Config:
     try:
-        loaded = load(path, os.environ, {})
+        loaded = load(path, with_dotenv(os.environ).variables, {})
     except ConfigError as error:
         raise click.ClickException(str(error)) from None
     for warning in loaded.warnings:

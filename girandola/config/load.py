@@ -10,9 +10,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from girandola.config.classic_rules import complete_classic, settle_classic
 from girandola.config.closing import close_unasked
+from girandola.config.dotenv_file import PREFIXES, with_dotenv
 from girandola.config.file import ConfigFile, read_file
 from girandola.config.generations.detection import Decision, decide
 from girandola.config.generations.flat import FLAT_GENERATIONS
@@ -40,7 +42,7 @@ __all__ = [
     "value_at",
 ]
 
-ENV_PREFIXES = ("CENTRIFUGO_", "GIRANDOLA_")
+ENV_PREFIXES = PREFIXES
 """Later ones win."""
 
 
@@ -48,19 +50,23 @@ class Loaded(Struct, frozen=True, kw_only=True):
     """A configuration that can be used, and what is to be said about it.
 
     ``warnings`` are whole lines for the log; those that ``unknown`` repeats are about names that
-    mean nothing. ``generation`` is the one that it was read as, 1 to 6, and ``why`` says what told
+    mean nothing, and ``casts`` are about values that are not of the type of their option but mean
+    only one thing. ``generation`` is the one that it was read as, 1 to 6; ``why`` says what told
     it. ``given`` are the paths of today that something other than the defaults gave. ``found``
-    tells whether there is a file at ``path``.
+    tells whether there is a file at ``path``. ``dotenv`` is the path of the ``.env`` that was read,
+    if any.
     """
 
     config: Config
     warnings: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
+    casts: tuple[str, ...] = ()
     generation: int = 6
     why: str = ""
     given: frozenset[str] = frozenset()
     path: str = ""
     found: bool = True
+    dotenv: str = ""
 
     @property
     def classic(self) -> bool:
@@ -75,8 +81,10 @@ class Sources(Struct, frozen=True, kw_only=True):
     flags: dict[str, str] = field(default_factory=dict)
 
     def load(self) -> Loaded:
-        """Return what file, environment and flags say now; see ``load``."""
-        return load(self.path, os.environ, self.flags)
+        """Return what file, environment (with ``.env``) and flags say now; see ``load``."""
+        environment = with_dotenv(os.environ)
+        loaded = load(self.path, environment.variables, self.flags)
+        return replace(loaded, dotenv=environment.dotenv)
 
 
 class Read(Struct, kw_only=True):
@@ -109,7 +117,8 @@ def load(
     """Return the configuration; flags win over environment, file and defaults.
 
     ``flags`` has names without dashes, of any generation, with their values as text. Without
-    ``environ`` no environment is read. A missing file is only a warning.
+    ``environ`` no environment is read, and values keep the ``${…}`` that they have. A missing file
+    is only a warning.
 
     Raises:
         ConfigError: with every problem found, or because the generation cannot be told.
@@ -120,10 +129,11 @@ def load(
     config = _built(Config, "", values, found.drafts)
     _say_what_is_open(config, found.given, found.notes)
     failed = {name for layer in found.layers for name in layer.failed}
+    hidden = {name for layer in found.layers for name in layer.hidden}
     problems = [
         *found.problems,
         *_unbuilt_engine(found.carried),
-        *_cross_checked(config, failed, found.given, found.drafts),
+        *_cross_checked(config, failed, hidden, found.given, found.drafts),
     ]
     if problems:
         raise ConfigError(problems)
@@ -131,6 +141,7 @@ def load(
         config=config,
         warnings=tuple(line for layer in found.layers for line in layer.warnings),
         unknown=tuple(line for layer in found.layers for line in layer.unknown),
+        casts=tuple(line for layer in found.layers for line in layer.casts),
         generation=found.decision.generation,
         why=found.decision.why,
         given=frozenset(found.given),
@@ -152,7 +163,7 @@ def read(
     Raises:
         ConfigError: the file cannot be read, or the generation cannot be told.
     """
-    environ, flags = environ or {}, flags or {}
+    variables, environ, flags = environ, environ or {}, flags or {}
     file = read_file(path)
     decision = decide(file, environ, flags)
     notes = Layer(path)
@@ -163,22 +174,23 @@ def read(
     notes.warnings += [f"{path}: {line}" for line in decision.warnings]
     if decision.generation in FLAT_GENERATIONS:
         return _read_flat(file, environ, flags, decision, notes)
-    return _read_nested(file, environ, flags, decision, notes)
+    return _read_nested(file, variables, flags, decision, notes)
 
 
 def _read_nested(
     file: ConfigFile,
-    environ: Mapping[str, str],
+    variables: Mapping[str, str] | None,
     flags: Mapping[str, str],
     decision: Decision,
     notes: Layer,
 ) -> Read:
     """Read a configuration of today, or of 2018, which may have options of today, too."""
-    generation = decision.generation
+    generation, environ = decision.generation, variables or {}
+    others = {flag: text for flag, text in flags.items() if flag != "generation"}
     layers = [
-        read_tree(file, generation),
+        read_tree(file, generation, variables),
         *(read_environment(environ, prefix, generation) for prefix in ENV_PREFIXES),
-        read_flags({flag: flags[flag] for flag in flags if flag != "generation"}, generation),
+        read_flags(others, generation, variables),
     ]
     given = {name: value for layer in layers for name, value in layer.given.items()}
     drafts: list[Draft] = given[NAMESPACES].value if NAMESPACES in given else []
@@ -315,25 +327,34 @@ def _built(struct: type[_S], prefix: str, values: Mapping[str, Any], drafts: Seq
 
 
 def _cross_checked(
-    config: Config, failed: set[str], given: Mapping[str, Given], drafts: Sequence[Draft]
+    config: Config,
+    failed: set[str],
+    hidden: set[str],
+    given: Mapping[str, Given],
+    drafts: Sequence[Draft],
 ) -> list[Problem]:
-    """Return the problems between options, where the options as such were good."""
+    """Return the problems between options, where the options as such were good.
+
+    The values at ``hidden`` paths are not shown.
+    """
     origins = dict(given)
     for index, draft in enumerate(drafts):
         origins |= {f"{NAMESPACES}[{index}].{name}": g for name, g in draft.items()}
     return [
-        _problem(finding, origins, given)
+        _problem(finding, hidden, origins, given)
         for finding in findings(config)
         if not any(path in failed or path.partition("[")[0] in failed for path in finding.paths)
     ]
 
 
-def _problem(finding: Finding, origins: Mapping[str, Given], given: Mapping[str, Given]) -> Problem:
+def _problem(
+    finding: Finding, hidden: set[str], origins: Mapping[str, Given], given: Mapping[str, Given]
+) -> Problem:
     """Say where the first of the paths that somebody gave was written."""
     path = next((path for path in finding.paths if path in origins), finding.paths[0])
     origin = origins.get(path) or given.get(path.partition("[")[0])
     source, name = (origin.source, origin.name) if origin else ("default", path)
     if origin is not None and path not in origins:
         name = path  # a namespace that does not say it; its list says where it stands
-    secret = path in OPTIONS and OPTIONS[path].secret
+    secret = path in hidden or (path in OPTIONS and OPTIONS[path].secret)
     return Problem(source, name, unfit(finding.shown(path), finding.expected, secret))

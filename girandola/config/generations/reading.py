@@ -27,6 +27,7 @@ from girandola.config.layers import Given, Layer
 from girandola.config.names import NEUTRAL
 from girandola.config.problems import Problem, Unfit, show, unfit
 from girandola.config.text import variables
+from girandola.config.yes_no import as_older_servers
 
 RESTRICTING = frozenset(
     {
@@ -156,7 +157,9 @@ class _Reader:
     def file(self, file: ConfigFile, layer: Layer) -> dict[str, Given]:
         found: dict[str, Given] = {}
         in_json = file.format == "json"
-        for name, shown, value in _keys(file.tree or {}, "", layer):
+        for line in file.warnings:
+            layer.warn(line)
+        for name, shown, value in _keys(as_older_servers(file.tree or {}), "", layer):
             option = self._options.get(name)
             if option is not None:
                 given = self._value(layer, option, shown, value, in_json)
