@@ -130,8 +130,9 @@ def _chosen(candidates: frozenset[int], marks: Sequence[Mark]) -> Decision:
     warnings: tuple[str, ...] = ()
     if candidates == {2, 3}:
         warnings = (
-            'read as v3: no Origin may connect that "allowed_origins" does not name; if this was '
-            'written for v2, say so: "generation": "v2"',
+            "read as v3: users may subscribe without a token, and no Origin may connect that "
+            '"allowed_origins" does not name; if this was written for v2, say so: '
+            '"generation": "v2"',
         )
     elif min(candidates) < 4 and newest >= 4:
         warnings = _closed(candidates, marks)
