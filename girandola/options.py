@@ -340,13 +340,13 @@ class TokenOptions(Struct, frozen=True, kw_only=True):
         int, Meta(ge=0, description="Unix seconds until which the key before is good; 0: always.")
     ] = 0
     rsa_public_key: Annotated[
-        str, Meta(description="PEM public key of RS256, RS384 and RS512 tokens.")
+        str, Meta(description="PEM public key, or certificate, of RS256, RS384 and RS512 tokens.")
     ] = ""
     ecdsa_public_key: Annotated[
-        str, Meta(description="PEM public key of ES256, ES384 and ES512 tokens.")
+        str, Meta(description="PEM public key, or certificate, of ES256, ES384 and ES512 tokens.")
     ] = ""
     eddsa_public_key: Annotated[
-        str, Meta(description="PEM public key (Ed25519) of EdDSA tokens (girandola).")
+        str, Meta(description="PEM public key, or certificate, of EdDSA tokens (girandola).")
     ] = ""
     jwks_public_endpoint: Annotated[
         str,

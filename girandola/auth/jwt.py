@@ -30,6 +30,9 @@ MAX_CACHED_HEADER = 1024
 MAX_REGEX_SUBJECT = 1024
 """Longest issuer or audience that a regex is tried on: regexes may take long on long texts."""
 
+MAX_EXPIRE_AT = 2**63 - 1
+
+_JSON_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _DIGESTS = {"HS256": "sha256", "HS384": "sha384", "HS512": "sha512"}
 
 
@@ -88,9 +91,10 @@ class SubscriptionToken(Struct, frozen=True, kw_only=True):
 
 # ── how they say it ──────────────────────────────────────────────────────────────────────────
 #
-# ``null`` stands for an absent claim, as with Centrifugo; any other wrong type is invalid.
+# ``null`` stands for an absent claim, as with Centrifugo; any other wrong type is invalid. A date
+# may be a number in quotes, which Go's decoder takes, too; nothing else may.
 
-_NumericDate = int | float
+_NumericDate = int | float | str
 
 
 class _Switch(Struct):
@@ -205,16 +209,16 @@ class Verifier:
         claims = parts.claims
         if claims.channel:
             raise InvalidToken("a connection token must not have the claim channel")
-        self._check_time(claims)
+        expire_at, issued_at = self._checked_times(claims)
         subs = claims.subs or dict.fromkeys(claims.channels or ())
         return ConnectionToken(
             user=self._user(parts),
             info=_payload("info", claims.info, claims.b64info),
             meta=_payload("meta", claims.meta, None),
-            expire_at=_expire_at(claims),
+            expire_at=expire_at,
             subs={channel: _subscription(sub or _Sub()) for channel, sub in subs.items()},
             jti=claims.jti or "",
-            issued_at=float(claims.iat or 0),
+            issued_at=issued_at,
         )
 
     async def subscription_token(self, text: str) -> SubscriptionToken:
@@ -223,18 +227,18 @@ class Verifier:
         claims = parts.claims
         if not claims.channel:
             raise InvalidToken("a subscription token must have the claim channel")
-        self._check_time(claims)
+        expire_at, issued_at = self._checked_times(claims)
         return SubscriptionToken(
             user=self._user(parts),
             channel=claims.channel,
             client=claims.client or "",
             info=_payload("info", claims.info, claims.b64info),
             data=_payload("data", claims.data, claims.b64data),
-            expire_at=_expire_at(claims),
+            expire_at=expire_at,
             expires_alone=claims.eto or False,
             override=_override(claims.override),
             jti=claims.jti or "",
-            issued_at=float(claims.iat or 0),
+            issued_at=issued_at,
         )
 
     # ── the checks, in their order ───────────────────────────────────────────────────────────
@@ -318,12 +322,18 @@ class Verifier:
         if not any(has_signed(algorithm, key, parts.text, signature) for key in keys):
             raise InvalidToken("the signature does not fit")
 
-    def _check_time(self, claims: _Claims) -> None:
+    def _checked_times(self, claims: _Claims) -> tuple[int, float]:
+        """Return ``expire_at`` and when the token was issued; raises when it is not its time."""
+        # All are read before one is judged: what is wrong for ever is said first.
+        exp, nbf = _seconds("exp", claims.exp), _seconds("nbf", claims.nbf)
+        issued_at = _seconds("iat", claims.iat) or 0.0
+        expire_at = _expire_at(claims, exp)
         now = self._time()
-        if claims.exp is not None and claims.exp <= now:
+        if exp is not None and exp <= now:
             raise TokenExpired("exp has passed")
-        if claims.nbf is not None and claims.nbf > now:
+        if nbf is not None and nbf > now:
             raise TokenExpired("nbf has not come")
+        return expire_at, issued_at
 
     def _user(self, parts: _Parts) -> str:
         name = _other_user(self._options)
@@ -473,12 +483,27 @@ def _listed(claim: str | list[str] | None) -> list[str]:
     return claim if isinstance(claim, list) else [claim] if claim else []
 
 
-def _expire_at(claims: _Claims) -> int:
+def _seconds(name: str, claim: _NumericDate | None) -> float | None:
+    """Return a date in Unix seconds. Raises ``InvalidToken`` for what is no finite number."""
+    if claim is None:
+        return None
+    if isinstance(claim, str) and not _JSON_NUMBER.fullmatch(claim):
+        raise InvalidToken(f"claims: expected {name} to be Unix seconds")
+    try:
+        seconds = float(claim)
+    except OverflowError:
+        seconds = math.inf
+    if not math.isfinite(seconds):
+        raise InvalidToken(f"claims: {name} is too large a number")
+    return seconds
+
+
+def _expire_at(claims: _Claims, exp: float | None) -> int:
     if claims.expire_at is not None:
-        if claims.expire_at < 0:
+        if not 0 <= claims.expire_at <= MAX_EXPIRE_AT:
             raise InvalidToken("claims: expected expire_at to be Unix seconds, or 0 for never")
         return claims.expire_at
-    return math.ceil(claims.exp) if claims.exp is not None else 0
+    return math.ceil(exp) if exp is not None else 0
 
 
 def _payload(what: str, raw: Raw, b64: str | None) -> bytes:

@@ -272,9 +272,7 @@ def test_many_different_headers_do_not_fill_the_memory() -> None:
     [
         {"sub": 42},
         {"sub": ["42"]},
-        {"exp": "1"},
         {"exp": True},
-        {"nbf": "1"},
         {"iat": {}},
         {"jti": 1},
         {"aud": 1},
@@ -528,6 +526,10 @@ def private_pem() -> str:
         ({"rsa_public_key": private_pem()}, "rsa_public_key: expected a PEM public key"),
         ({"rsa_public_key": weak_rsa_pem()}, "rsa_public_key: expected an RSA key of at least"),
         ({"ecdsa_public_key": public_pem("RS256")}, "ecdsa_public_key: "),
+        (
+            {"rsa_public_key": "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"},
+            "rsa_public_key: expected a PEM public key of type RSA",
+        ),
         (
             {"ecdsa_public_key": pem_of(ec.generate_private_key(ec.SECP256K1()).public_key())},
             "ecdsa_public_key: keys on curve secp256k1",
