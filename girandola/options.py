@@ -437,6 +437,14 @@ class ClassicOptions(Struct, frozen=True, kw_only=True):
         bool,
         Meta(description="Check 2018 tokens against an empty key, so that anybody can make them."),
     ] = False
+    allow_ambiguous_signatures: Annotated[
+        bool,
+        Meta(
+            description="Take 2018 tokens with any timestamp and any info, and signs with any "
+            "info. What was signed for one user can then be shown as another's: user, time and "
+            "info are signed without separators (docs/credentials-of-2018.md)."
+        ),
+    ] = False
     connection_lifetime: Annotated[
         Duration, Meta(ge=0, description="How long 2018 tokens are valid; 0: for ever.")
     ] = 0.0

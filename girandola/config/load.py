@@ -169,6 +169,11 @@ def _say_what_is_open(config: Config, given: dict[str, Given], notes: Layer) -> 
             "SECURITY: the 2018 secret is empty: anybody can make tokens and signs that this "
             "server accepts; set secret (classic.secret)"
         )
+    if config.classic.allow_ambiguous_signatures and config.classic.secret:
+        notes.warnings.append(
+            "SECURITY: classic.allow_ambiguous_signatures is on: a 2018 token or sign can be shown "
+            "as one of another user or for another channel (docs/credentials-of-2018.md)"
+        )
     for path, value in (
         ("client.insecure", config.client.insecure),
         ("http_api.insecure", config.http_api.insecure),

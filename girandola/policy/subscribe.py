@@ -219,3 +219,11 @@ def _check_sign(rules: Rules, peer: Peer, command: Subscribe, signed: SignedChan
         raise _denied(peer, command, "the channel is private, and the sign for another connection")
     if not signs.is_channel_sign(secret, command.channel, signed):
         raise _denied(peer, command, "the sign was not made with classic.secret")
+    one_reading = signs.sign_has_one_reading(command.channel, signed.info)
+    if not one_reading and not rules.classic.allow_ambiguous_signatures:
+        raise _denied(
+            peer,
+            command,
+            "expected info to be empty or a JSON object, and a name that does not end with one; "
+            "else the sign could be for another channel (classic.allow_ambiguous_signatures)",
+        )

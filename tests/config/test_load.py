@@ -189,6 +189,13 @@ def test_a_configuration_of_centrifugo_6_loads_without_a_word(tmp_path: Path) ->
     assert config.client.allowed_origins == ("http://localhost:3000",)
 
 
+def test_signatures_with_two_readings_are_warned_of(tmp_path: Path) -> None:
+    options = {"classic": {"secret": "s", "allow_ambiguous_signatures": True}}
+    (line,) = load(write(tmp_path, options)).warnings
+    assert line.startswith("SECURITY: classic.allow_ambiguous_signatures is on")
+    assert load(write(tmp_path, {"classic": {"secret": "s"}})).warnings == ()
+
+
 # ── names that do nothing ────────────────────────────────────────────────────────────────────
 
 

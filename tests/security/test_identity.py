@@ -16,6 +16,7 @@ from urllib.parse import quote
 import aiohttp
 import pytest
 
+from girandola.auth.signs import client_token
 from girandola.core.node import Target
 from girandola.model import StreamPosition
 from girandola.protocol.event_ids import encode_id
@@ -384,3 +385,62 @@ def test_an_empty_entry_in_a_list_of_users_lets_nobody_in(tmp_path: Path) -> Non
         }
     }
     attack(tmp_path, scenario, **{**NO_HEADER, "channel": channel})
+
+
+# ── tokens ───────────────────────────────────────────────────────────────────────────────────
+
+OF_2018 = {**NO_HEADER, "classic": {"secret": SECRET}}
+
+
+def of_2018(user: str, timestamp: str, info: str, signed: str) -> str:
+    params = {"user": user, "timestamp": timestamp, "info": info, "token": signed}
+    return json.dumps({"method": "connect", "params": params})
+
+
+@pytest.mark.parametrize(
+    ("genuine", "info"),
+    [("42", ""), ("4217000000", ""), ('4"1700000000', '{"a":1}'), ("42", '["1700000000[]"]')],
+)
+def test_a_token_of_2018_is_taken_apart_in_one_way_only(
+    genuine: str, info: str, tmp_path: Path
+) -> None:
+    """User, time and info are signed without separators."""
+    timestamp = "1700000000"
+    signed = client_token(SECRET, genuine, timestamp, info)
+    text = genuine + timestamp + info
+
+    async def scenario(server: Streams) -> None:
+        for user in range(len(text) + 1):
+            for info_ in range(user, min(user + 12, len(text)) + 1):
+                parts = text[:user], text[user:info_], text[info_:]
+                socket = await server.connect()
+                await socket.send(of_2018(*parts, signed))
+                if parts == (genuine, timestamp, info):
+                    assert '"client":' in str(await socket.recv())
+                else:
+                    await socket.wait_closed()
+                await socket.close()
+
+    attack(tmp_path, scenario, **OF_2018)
+
+
+@pytest.mark.parametrize("claim", ["iat", "exp", "nbf", "expire_at"])
+@pytest.mark.parametrize("number", ["9" * 400, "1e400", '"1e400"', "[[{}]]"])
+def test_a_claim_that_no_clock_can_hold_is_an_invalid_token(
+    claim: str, number: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """However rightly it is signed: no traceback, and no error of ours."""
+    shown = token(f'{{"sub":"42","channel":"c","{claim}":{number}}}'.encode(), secret=SECRET)
+    bare = token(f'{{"sub":"42","{claim}":{number}}}'.encode(), secret=SECRET)
+
+    async def scenario(server: Streams) -> None:
+        socket = await server.connect()
+        await socket.send(f'{{"id":1,"connect":{{"token":"{bare}"}}}}')
+        await socket.wait_closed()
+        assert socket.close_code == 3500
+        subscribe = f'{{"id":2,"subscribe":{{"channel":"c","token":"{shown}"}}}}'
+        assert (await said_first(server, CONNECT, subscribe))["error"]["code"] == 103
+
+    attack(tmp_path, scenario, **NO_HEADER)
+    assert "Traceback" not in caplog.text
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
