@@ -57,12 +57,11 @@ def is_channel_sign(secret: str, channel: str, signed: SignedChannel) -> bool:
     return _same(_hex(secret, text), signed.sign) and not is_jwt_signing_input(text)
 
 
-def has_one_reading(signed: SignedUser) -> bool:
-    """Tell whether user, timestamp and info are the only ones that their signature can be for."""
-    digits = signed.timestamp
-    if not (len(digits) == TIMESTAMP_LENGTH and digits.isascii() and digits.isdigit()):
+def has_one_reading(timestamp: str, info: str) -> bool:
+    """Tell whether they and the user are the only ones that their signature can be for."""
+    digits = timestamp.isascii() and timestamp.isdigit()
+    if len(timestamp) != TIMESTAMP_LENGTH or not digits:
         return False
-    info = signed.info
     return not info or (not info.lstrip(" \t\r\n").startswith(_NUMBERS) and _is_json(info))
 
 

@@ -6,8 +6,8 @@ connections and subscriptions are the core's; so is the refusal of a grant that 
 
 import logging
 
+from girandola.auth.claims import ConnectionToken, InvalidToken, TokenExpired, TokenSubscription
 from girandola.auth.jwks import KeysUnavailable
-from girandola.auth.jwt import ConnectionToken, InvalidToken, TokenExpired, TokenSubscription
 from girandola.core.grants import ConnectGrant, SubscribeGrant, subscribe_grant
 from girandola.core.ports import Peer
 from girandola.errors import (

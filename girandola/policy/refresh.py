@@ -4,8 +4,8 @@ Rules: modern.md sections 5.8 and 5.9, classic.md section 4.7. Timers are
 the core's, and so is the refusal of a grant that is over already.
 """
 
+from girandola.auth.claims import InvalidToken, TokenExpired
 from girandola.auth.jwks import KeysUnavailable
-from girandola.auth.jwt import InvalidToken, TokenExpired
 from girandola.core.grants import RefreshGrant
 from girandola.core.ports import Peer
 from girandola.errors import (

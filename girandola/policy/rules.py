@@ -93,7 +93,7 @@ def check_signed_user(rules: Rules, signed: SignedUser) -> int:
 
 def _check_reading(rules: Rules, signed: SignedUser) -> None:
     """Raise ``Close`` for credentials that may have been signed for somebody else."""
-    if signs.has_one_reading(signed):
+    if signs.has_one_reading(signed.timestamp, signed.info):
         if int(signed.timestamp) > rules.time() + CLOCK_SKEW:
             raise _bad_timestamp(signed, "a time that has come")
     elif len(signed.timestamp) != signs.TIMESTAMP_LENGTH:

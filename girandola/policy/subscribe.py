@@ -6,8 +6,8 @@ none yet; after it, that the grant is not over already.
 """
 
 from girandola.auth import signs
+from girandola.auth.claims import InvalidToken, SubscriptionToken, TokenExpired
 from girandola.auth.jwks import KeysUnavailable
-from girandola.auth.jwt import InvalidToken, SubscriptionToken, TokenExpired
 from girandola.core.grants import SubscribeGrant, subscribe_grant
 from girandola.core.ports import Peer
 from girandola.errors import (

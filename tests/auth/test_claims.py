@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from girandola.auth.jwt import InvalidToken, TokenExpired
+from girandola.auth.claims import InvalidToken, TokenExpired
 from girandola.options import TokenOptions
 from tests.auth.test_jwt import connection, subscription, why_invalid
 from tests.auth.tokens import NOW, SECRET, token

@@ -9,6 +9,7 @@ import pytest
 from aiohttp import web
 
 from girandola.app.clock import LoopClock
+from girandola.auth.claims import InvalidToken
 from girandola.auth.jwks import (
     ATTEMPTS,
     LIFETIME,
@@ -19,7 +20,7 @@ from girandola.auth.jwks import (
     KeySets,
     KeysUnavailable,
 )
-from girandola.auth.jwt import InvalidToken, Verifier
+from girandola.auth.jwt import Verifier
 from girandola.options import TokenOptions
 from tests.auth.tokens import NOW, jwk, token
 from tests.fakes import FakeClock

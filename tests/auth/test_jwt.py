@@ -11,16 +11,14 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from girandola.auth.jwt import (
-    MAX_TOKEN,
+from girandola.auth.claims import (
     ConnectionToken,
     InvalidToken,
     SubscriptionToken,
     TokenExpired,
     TokenSubscription,
-    Verifier,
-    sign,
 )
+from girandola.auth.jwt import MAX_TOKEN, Verifier, sign
 from girandola.core.grants import SubscribeOverride
 from girandola.options import TokenOptions
 from tests.auth.tokens import (
