@@ -3,9 +3,9 @@
 Knows requests and numbers; not what is behind the doors it guards.
 """
 
-import re
 from collections.abc import Callable, Sequence
 
+from girandola.globs import compile_glob
 from girandola.net.http import Request, Response
 
 # Longer than any host name makes it; bounds the time that matching takes.
@@ -13,17 +13,16 @@ MAX_ORIGIN_LENGTH = 512
 
 
 class OriginCheck:
-    r"""Whether a browser's page may talk to us, by patterns of origins (modern.md section 3.1).
+    """Whether a browser's page may talk to us, by patterns of origins (modern.md section 3.1).
 
-    Patterns are globs, in any case: ``*`` is any text, ``?`` one character, ``[a-z]`` and
-    ``[!a-z]`` one of a set or of its rest, ``{a,b}`` one of these, ``\`` takes the meaning off
-    the next character. ``*`` alone allows everything, no pattern at all refuses every origin.
+    Patterns are globs (``girandola.globs``), in any case. ``*`` alone allows everything, no
+    pattern at all refuses every origin.
     """
 
     def __init__(self, patterns: Sequence[str]) -> None:
-        """Prepare. Raises ``ValueError`` that names a pattern with a bracket left open."""
+        """Prepare. Raises ``ValueError`` that names a pattern and what is wrong with it."""
         self._everything = "*" in patterns
-        self._patterns = tuple(_compile_glob(pattern) for pattern in patterns)
+        self._patterns = tuple(map(_compiled, patterns))
 
     def allows(self, origin: str | None) -> bool:
         """Tell whether a request with this Origin header is welcome; without one it always is."""
@@ -32,51 +31,18 @@ class OriginCheck:
         if len(origin) > MAX_ORIGIN_LENGTH:
             return False
         origin = origin.lower()
-        return any(pattern.fullmatch(origin) for pattern in self._patterns)
+        return any(matches(origin) for matches in self._patterns)
 
     def allows_request(self, request: Request) -> bool:
         """Tell whether the request's Origin header, if any, is welcome."""
         return self.allows(request.headers.get("origin"))
 
 
-def _compile_glob(pattern: str) -> re.Pattern[str]:
-    text = re.sub(r"\*+", "*", pattern.lower())
-    parts: list[str] = []
-    depth = position = 0
-    while position < len(text):
-        character = text[position]
-        position += 1
-        if character == "[":
-            end = text.find("]", position + 1)
-            if end < 0:
-                raise ValueError(f"origin pattern {pattern!r}: [ without ]")
-            parts.append(_character_set(text[position:end]))
-            position = end + 1
-        elif character == "\\" and position < len(text):
-            parts.append(re.escape(text[position]))
-            position += 1
-        elif character == "{":
-            depth += 1
-            parts.append("(?:")
-        elif character == "}" and depth:
-            depth -= 1
-            parts.append(")")
-        elif character == "," and depth:
-            parts.append("|")
-        else:
-            parts.append({"*": ".*", "?": "."}.get(character) or re.escape(character))
-    if depth:
-        raise ValueError(f"origin pattern {pattern!r}: {{ without }}")
+def _compiled(pattern: str) -> Callable[[str], bool]:
     try:
-        return re.compile("".join(parts), re.DOTALL)
-    except re.error as error:
-        raise ValueError(f"origin pattern {pattern!r}: {error.msg}") from None
-
-
-def _character_set(content: str) -> str:
-    negated = content[0] in "!^"
-    escaped = re.sub(r"([\\^\[&~|])", r"\\\1", content[1:] if negated else content)
-    return f"[{'^' if negated else ''}{escaped}]"
+        return compile_glob(pattern.lower())
+    except ValueError as error:
+        raise ValueError(f"origin pattern {pattern!r}: {error}") from None
 
 
 def cors_headers(
