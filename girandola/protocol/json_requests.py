@@ -138,7 +138,9 @@ class _Object:
         return b"{}" if self._is_absent(text) else text
 
     def _members(self, text: bytes, most: int) -> Iterable[bytes]:
-        for given, value in _counted(members(text), MAX_NAMES, "names"):
+        for number, (given, value) in enumerate(members(text)):
+            if number == MAX_NAMES:
+                raise Unreadable(f"an object with more than {MAX_NAMES} names")
             name = given.lower()
             respell = self.fields.get(name)
             if respell is None or (self._is_absent(value) and name != PAYLOAD):
@@ -189,8 +191,8 @@ def _count(entries: Iterable[object], most: int) -> None:
             pass
 
 
-def _counted(entries: Iterable[T], most: int, name: str = "") -> Iterable[T]:
+def _counted(entries: Iterable[T], most: int) -> Iterable[T]:
     for number, entry in enumerate(entries, 1):
         if most and number > most:
-            raise TooMany(name, most)
+            raise TooMany("", most)
         yield entry
