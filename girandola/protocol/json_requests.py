@@ -13,7 +13,12 @@ import msgspec
 from msgspec import Struct, inspect
 
 from girandola.protocol import raw_json
-from girandola.protocol.json_values import elements, members
+from girandola.protocol.json_values import (
+    elements,
+    has_more_elements,
+    has_more_members,
+    members,
+)
 from girandola.protocol.raw_json import Unreadable, is_deep, string
 
 T = TypeVar("T")
@@ -162,37 +167,23 @@ def _named(respell: _Respell, name: str, value: bytes, most: int) -> bytes:
 def _list(respell: _Respell, text: bytes, most: int) -> bytes:
     if not text.startswith(b"["):
         return text
+    if most and has_more_elements(text, most):
+        raise TooMany("", most)
     if respell is _as_it_is:
-        _count(elements(text), most)
         return text
-    respelled = (respell(value, most) for value in _counted(elements(text), most))
-    return b"[%b]" % b",".join(respelled)
+    return b"[%b]" % b",".join(respell(value, most) for value in elements(text))
 
 
 def _map(respell: _Respell, text: bytes, most: int) -> bytes:
     if not text.startswith(b"{"):
         return text
+    if most and has_more_members(text, most):
+        raise TooMany("", most)
     if respell is _as_it_is:
-        _count(members(text), most)
         return text
-    entries = _counted(members(text), most)
-    respelled = (string(name) + b":" + respell(value, most) for name, value in entries)
+    respelled = (string(name) + b":" + respell(value, most) for name, value in members(text))
     return b"{%b}" % b",".join(respelled)
 
 
 def _as_it_is(text: bytes, most: int) -> bytes:
     return text
-
-
-def _count(entries: Iterable[object], most: int) -> None:
-    """Raise ``TooMany`` if there are more entries than allowed."""
-    if most:
-        for _ in _counted(entries, most):
-            pass
-
-
-def _counted(entries: Iterable[T], most: int) -> Iterable[T]:
-    for number, entry in enumerate(entries, 1):
-        if most and number > most:
-            raise TooMany("", most)
-        yield entry

@@ -80,6 +80,51 @@ def members(text: bytes) -> Iterator[tuple[str, bytes]]:
     _require_end(text, at + 1)
 
 
+def has_more_elements(text: bytes, most: int) -> bool:
+    """Tell whether an array has more than ``most`` elements, without looking much further.
+
+    Raises:
+        Unreadable: it is not an array.
+    """
+    return _has_more(text, b"[", b"]", _element_steps(), most)
+
+
+def has_more_members(text: bytes, most: int) -> bool:
+    """Tell whether an object has more than ``most`` members, without looking much further.
+
+    Raises:
+        Unreadable: it is not an object.
+    """
+    return _has_more(text, b"{", b"}", _member_steps(), most)
+
+
+def _has_more(text: bytes, opening: bytes, closing: bytes, steps: Any, most: int) -> bool:
+    if text.count(b",") < most:
+        return False
+    at = _opened(text, opening)
+    number = next_step = 0
+    while number <= most and not text.startswith(closing, at):
+        many = steps.match(text, at) if number >= next_step else None
+        if many is not None:
+            number += _STEP
+            at = many.end()
+            continue
+        if number >= next_step:
+            next_step = number + _STEP  # the ones that follow are probably as deep
+        number += 1
+        at = _after_separator(text, _end_of_entry(text, at, closing), closing)
+    return number > most
+
+
+def _end_of_entry(text: bytes, at: int, closing: bytes) -> int:
+    end = _end_of_value(text, at)
+    if closing == b"]":
+        return end
+    at = _after_space(text, end)
+    _require(text, at, b":")
+    return _end_of_value(text, _after_space(text, at + 1))
+
+
 def _opened(text: bytes, bracket: bytes) -> int:
     at = _after_space(text, 0)
     _require(text, at, bracket)
@@ -122,10 +167,29 @@ def _end_of_value(text: bytes, at: int) -> int:
     return int(found.end())
 
 
+_STRING = rb'"(?:[^"\\]|\\.)*"'
+_VALUE = rb'(?:%b|[^ \t\r\n,:"\[\]{}]+|[\[{]%b[\]}])'
+"""A value of some depth; of numbers and words no more than their end is seen."""
+_STEP = 64
+"""How many values without much depth are counted at once."""
+
+
 @cache
 def _value() -> Any:
-    """Return what matches one value; of numbers and words it sees no more than their end."""
-    string, word = rb'"(?:[^"\\]|\\.)*"', rb'[^ \t\r\n,:"\[\]{}]+'
-    return raw_json.compile_scan(
-        rb"%b|%b|[\[{]%b[\]}]" % (string, word, raw_json.nested(MAX_DEPTH - 1))
-    )
+    return raw_json.compile_scan(_VALUE % (_STRING, raw_json.nested(MAX_DEPTH - 1)))
+
+
+@cache
+def _element_steps() -> Any:
+    """Return what matches ``_STEP`` elements of an array, with what separates them."""
+    return raw_json.compile_scan(rb"(?:%b\s*,\s*){%d}" % (_FLAT_VALUE, _STEP))
+
+
+@cache
+def _member_steps() -> Any:
+    """Return what matches ``_STEP`` members of an object, with what separates them."""
+    member = rb"%b\s*:\s*%b\s*,\s*" % (_STRING, _FLAT_VALUE)
+    return raw_json.compile_scan(rb"(?:%b){%d}" % (member, _STEP))
+
+
+_FLAT_VALUE = _VALUE % (_STRING, raw_json.nested(4))

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from girandola.protocol.json_values import FEW, elements, members, values
+from girandola.protocol.json_values import (
+    FEW,
+    elements,
+    has_more_elements,
+    has_more_members,
+    members,
+    values,
+)
 from girandola.protocol.raw_json import Unreadable
 from tests.protocol.strategies import JSON_VALUES, PAYLOADS, TEXT
 
@@ -77,3 +84,24 @@ def test_what_is_no_array_is_refused_however_long(end: str) -> None:
 def test_of_many_elements_only_those_asked_for_are_looked_at() -> None:
     found = elements(b"[" + b"{}," * (FEW + 1) + b"nothing else is [ JSON")
     assert [next(found) for _ in range(3)] == [b"{}"] * 3
+
+
+DEEP = "[" * 9 + "]" * 9
+ENTRY = st.sampled_from(["1", '"a,]}"', "{}", "null", '[1,{"a":2}]', DEEP])
+ENTRIES = st.lists(ENTRY, max_size=200)
+
+
+@given(ENTRIES, st.integers(0, 200), st.sampled_from(["", " ", "\n"]))
+def test_entries_are_counted_as_far_as_allowed(entries: list[str], most: int, space: str) -> None:
+    array = f"[{space}{f'{space},{space}'.join(entries)}{space}]"
+    assert has_more_elements(array.encode(), most) is (len(entries) > most)
+    named = [f'"{number}"{space}:{space}{entry}' for number, entry in enumerate(entries)]
+    thing = f"{{{space}{f'{space},{space}'.join(named)}{space}}}"
+    assert has_more_members(thing.encode(), most) is (len(entries) > most)
+
+
+def test_no_more_entries_are_looked_at_than_are_allowed() -> None:
+    assert has_more_elements(b"[" + b'"b",' * 300 + b"nothing else is [ JSON", 200)
+    assert has_more_members(b"{" + b'"b":[],' * 300 + b"nothing else is [ JSON", 200)
+    with pytest.raises(Unreadable):
+        has_more_elements(b"[" + b'"b",' * 300 + b"nothing else is [ JSON", 300)
