@@ -13,7 +13,6 @@ from girandola.api.methods import METHODS, Methods, too_many
 from girandola.errors import BAD_REQUEST, METHOD_NOT_FOUND, Error, Reject
 from girandola.net.http import Request, Response
 from girandola.options import HttpApiOptions
-from girandola.protocol import raw_json
 from girandola.protocol.json_requests import Request as ReadRequest
 from girandola.protocol.json_values import values
 from girandola.protocol.raw_json import Unreadable
@@ -160,15 +159,10 @@ async def _commands(methods: Methods, body: bytes) -> list[tuple[Command, str]]:
     """
     if not body:
         raise Unreadable("expected commands, got an empty body")
-    try:
-        command = raw_json.read(_as_usual, body)
-    except Unreadable:
-        return await _many_commands(methods, body)
-    return [(command, _name(command))]
-
-
-async def _many_commands(methods: Methods, body: bytes) -> list[tuple[Command, str]]:
     most = methods.options.max_batch_size
+    usual = _lines(body, most)
+    if usual is not None:
+        return [(command, _name(command)) for command in usual]
     commands: list[tuple[Command, str]] = []
     for number, text in enumerate(values(body)):
         if number == most:
@@ -177,3 +171,17 @@ async def _many_commands(methods: Methods, body: bytes) -> list[tuple[Command, s
         commands.append((command, _name(command)))
         await methods.node.breathe(number)
     return commands
+
+
+def _lines(body: bytes, most: int) -> list[Command] | None:
+    """Read commands of a line each, as libraries write them; ``None`` for others.
+
+    Their params are still to be read, and so checked.
+    """
+    if body.count(b"\n") > most:
+        return None
+    try:
+        commands = _as_usual.decode_lines(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return commands if len(commands) <= most else None

@@ -99,7 +99,7 @@ def has_more_members(text: bytes, most: int) -> bool:
 
 
 def _has_more(text: bytes, opening: bytes, closing: bytes, steps: Any, most: int) -> bool:
-    if text.count(b",") < most:
+    if len(text) < most:
         return False
     at = _opened(text, opening)
     number = next_step = 0
