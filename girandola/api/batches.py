@@ -98,7 +98,7 @@ async def _read(methods: Methods, text: bytes) -> tuple[list[_Call], bool]:
 
 def _read_at_once(methods: Methods, text: bytes) -> tuple[list[_Call], bool] | None:
     """Read a batch that is not large and written as usual; ``None`` for others."""
-    if text.count(b",") > methods.options.max_broadcast_size:
+    if text.count(b",") >= methods.options.max_broadcast_size:
         return None
     try:
         batch = raw_json.read(_batch, text)

@@ -243,9 +243,6 @@ async def _publish(methods: Methods, params: PublishParams) -> Answer:
 async def _broadcast(methods: Methods, params: BroadcastParams) -> Answer:
     if not params.channels or not params.data:
         return Answer(error=INVALID_MESSAGE, advice="fix")
-    most = methods.options.max_broadcast_size
-    if len(params.channels) > most:
-        raise too_many("channels", most)
     first_failure = ""
     for number, channel in enumerate(params.channels, 1):
         error = INVALID_MESSAGE

@@ -59,13 +59,13 @@ class Reader(Generic[T]):
         """Decode a request.
 
         ``most``: how many entries its lists and maps may have, payloads excepted; 0 for any
-        number. Far more than that are not made objects of before they are counted.
+        number. They are counted before objects are made of them.
 
         Raises:
-            TooMany: a list or map has more entries, and there are very many in all.
+            TooMany: a list or map has more entries.
             Unreadable: not JSON, or of another shape.
         """
-        if most and len(text) > most and text.count(b",") > most:
+        if most and len(text) > most and text.count(b",") >= most:
             return raw_json.read(self._decoder, self._respell(text.strip(SPACE), most))
         # What raw_json.read does with sound text, without its detours: every command comes here.
         try:
@@ -81,7 +81,7 @@ class Reader(Generic[T]):
             return raw_json.read(self._decoder, text)
         except Unreadable:
             bare = text.strip(SPACE)
-            raw_json.require_shallow(bare)
+            raw_json.require_shallow(bare)  # respelling calls itself for each level
             usual = self._respell(bare, most)
             if usual == bare:
                 raise

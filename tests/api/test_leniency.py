@@ -112,6 +112,13 @@ def test_elsewhere_an_array_is_no_object_and_params_are_needed(api: Api, body: s
     assert api.node.asked == []
 
 
+def test_that_params_are_missing_is_said_in_the_log(
+    api: Api, caplog: pytest.LogCaptureFixture
+) -> None:
+    command(api, '{"method":"disconnect"}')
+    assert "expected params of disconnect" in caplog.text
+
+
 # ── patterns ─────────────────────────────────────────────────────────────────────────────────
 
 

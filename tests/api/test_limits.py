@@ -4,8 +4,11 @@ import json
 import logging
 
 import pytest
+from msgspec import Raw
 
+from girandola.api.schema import BroadcastRequest
 from girandola.core.node import SLICE
+from girandola.errors import Error
 from girandola.model import ClientInfo
 from girandola.net.http import Response
 from girandola.options import ChannelSection, ClassicOptions, HttpApiOptions, Namespace
@@ -113,6 +116,13 @@ def test_a_broadcast_has_no_more_channels_than_allowed(api: Api) -> None:
     in_a_batch = api.call("batch", f'{{"commands":[{{"broadcast":{params}}}]}}')
     assert in_a_batch == f'{{"replies":[{{"error":{MANY_CHANNELS}}}]}}'
     assert api.stored("chat:0") == [b"1"]
+
+
+def test_a_broadcast_is_limited_whoever_read_it(api: Api) -> None:
+    request = BroadcastRequest(channels=["a"] * 6, data=Raw(b"1"))
+    outcome = api.clock.result(api.methods.answer("broadcast", request))
+    assert isinstance(outcome, Error)
+    assert "at most 5 channels" in outcome.message
 
 
 @pytest.mark.parametrize(

@@ -227,3 +227,18 @@ def test_a_call_about_very_many_connections_leaves_others_a_turn(work: str) -> N
     assert world.clock.waits == before + 1
     last = clients[-1]
     assert bool(last.closed or last.read()) is (work != "unsubscribe")
+
+
+def test_connections_that_end_in_such_a_turn_are_not_refreshed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World()
+    clients = [world.connect(user="42") for _ in range(SLICE + 1)]
+    refreshed: list[bool] = []
+    for client in clients:
+        monkeypatch.setattr(client.session, "refresh_by_server", lambda *_: refreshed.append(True))
+    world.clock.spawn(world.node.refresh(Target("42"), expire_at=2**31))
+    for client in clients:
+        client.hang_up()
+    world.clock.run()
+    assert len(refreshed) == SLICE

@@ -84,6 +84,7 @@ def test_of_several_spellings_the_last_one_counts_and_unknown_names_do_not(
         ("[]", "Expected `object`"),
         ("null", "Expected `object`"),
         ('{"Data":' + "[" * 257 + "]" * 257 + "}", "256"),
+        ('{"since":' + '{"Nodes":[' * 400 + "]}" * 400 + "}", "256"),
         ('{"Channel":"\xff"}', "UTF-8"),
         ("{" + ",".join(f'"a{number}":0' for number in range(10_001)) + "}", "10000 names"),
     ],
@@ -120,6 +121,12 @@ def test_more_entries_than_allowed_are_told_by_the_name_of_their_list(name: str)
     assert READER.read(f'{{"{name}":{entries(9)},"data":[1,2]}}'.encode(), most=9)
     with pytest.raises(TooMany, match=f"more than 9 {name.lower()}"):
         READER.read(f'{{"{name}":{entries(11)}}}'.encode(), most=9)
+
+
+def test_one_entry_more_than_allowed_is_too_many() -> None:
+    assert READER.read(b'{"many":["a","b","c"]}', most=3)
+    with pytest.raises(TooMany):
+        READER.read(b'{"many":["a","b","c","d"]}', most=3)
 
 
 @pytest.mark.parametrize("most", [9, 20_000])
