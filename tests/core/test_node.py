@@ -4,6 +4,7 @@ import pytest
 
 from girandola.core.grants import SubscribeGrant
 from girandola.core.node import SLICE, Node, Target
+from girandola.core.session import Session
 from girandola.errors import BAD_REQUEST, UNRECOVERABLE, Reject
 from girandola.model import ClientInfo, PresenceStats, Publication, StreamPosition
 from tests.scenarios.modern_world import HISTORY, OPEN, RECOVERY, Connection, Engine, World
@@ -235,8 +236,7 @@ def test_connections_that_end_in_such_a_turn_are_not_refreshed(
     world = World()
     clients = [world.connect(user="42") for _ in range(SLICE + 1)]
     refreshed: list[bool] = []
-    for client in clients:
-        monkeypatch.setattr(client.session, "refresh_by_server", lambda *_: refreshed.append(True))
+    monkeypatch.setattr(Session, "refresh_by_server", lambda *_: refreshed.append(True))
     world.clock.spawn(world.node.refresh(Target("42"), expire_at=2**31))
     for client in clients:
         client.hang_up()
