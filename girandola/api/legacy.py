@@ -83,6 +83,9 @@ class Reply(Struct, omit_defaults=True):
     result: object = None
 
 
+_MOST_AT_ONCE = 100_000
+"""How many objects a body may hold, payloads included, to be read at once."""
+
 _as_usual = msgspec.json.Decoder(Command)
 _command = schema.reader(Command)
 
@@ -178,7 +181,7 @@ def _lines(body: bytes, most: int) -> list[Command] | None:
 
     Their params are still to be read, and so checked.
     """
-    if body.count(b"\n") > most:
+    if body.count(b"{") > _MOST_AT_ONCE:
         return None
     try:
         commands = _as_usual.decode_lines(body)

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import tracemalloc
 
 import pytest
 from msgspec import Raw
@@ -83,6 +84,32 @@ def test_commands_beyond_those_allowed_are_not_looked_at(api: Api, command: str)
     assert api.call("batch", f'{{"commands":[{flood}]}}') == f'{{"error":{MANY_COMMANDS}}}'
     assert post(api, "/api", "{}" * 20_000 + "nonsense").status == 413
     assert post(api, "/api/", "[" + "{}," * 20_000 + "nonsense").status == 413
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/api/batch", '{"commands":[' + "{}," * 120_000 + "{}]}"),
+        ("/api/batch", '{"commands":[' + "1," * 120_000 + "1]}"),
+        ("/api", "{}" * 120_000),
+        ("/api", "{}\n" * 120_000),
+        ("/api/", "[" + "{}," * 120_000 + "{}]"),
+        ("/api/broadcast", '{"channels":[' + '"a",' * 120_000 + '"a"]}'),
+        ("/api/publish", "{" + '"a":0,' * 120_000 + '"a":0}'),
+    ],
+    ids=lambda text: text[:16],
+)
+def test_a_flood_takes_no_more_memory_than_its_text_a_few_times(
+    api: Api, path: str, body: str
+) -> None:
+    post(api, path, body)  # what is made ready the first time is not counted
+    tracemalloc.start()
+    try:
+        post(api, path, body)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 * len(body) + 100_000
 
 
 def test_who_asked_for_too_much_is_told_and_logged_once(

@@ -239,6 +239,6 @@ def test_connections_that_end_in_such_a_turn_are_not_refreshed(
     monkeypatch.setattr(Session, "refresh_by_server", lambda *_: refreshed.append(True))
     world.clock.spawn(world.node.refresh(Target("42"), expire_at=2**31))
     for client in clients:
-        client.hang_up()
+        client.session.on_transport_closed()
     world.clock.run()
     assert len(refreshed) == SLICE
