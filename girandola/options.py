@@ -762,6 +762,21 @@ class HttpApiOptions(Struct, frozen=True, kw_only=True):
     max_body_size: Annotated[
         int, Meta(ge=1, description="Largest request body, in bytes (girandola).")
     ] = 64 * 1024 * 1024
+    max_batch_size: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="Most commands in one request, in the API of every generation (girandola).",
+        ),
+    ] = 10_000
+    max_broadcast_size: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="Most channels of one broadcast, and most entries of any other list or map "
+            "in a request, payloads excepted (girandola).",
+        ),
+    ] = 100_000
 
 
 class RpcPingOptions(Struct, frozen=True, kw_only=True):

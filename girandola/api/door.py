@@ -24,6 +24,7 @@ class ApiDoor:
     def configure(self, http_api: HttpApiOptions, classic: ClassicOptions) -> None:
         """Go by these settings from the next request on."""
         self._http_api = http_api
+        self._methods.options = http_api
         self._classic = classic
         self._prefix = http_api.handler_prefix.rstrip("/")
         self._speaks_classic = bool(
