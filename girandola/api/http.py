@@ -25,11 +25,10 @@ _NO_SNIFF = (("X-Content-Type-Options", "nosniff"),)
 async def handle(
     methods: Methods, options: HttpApiOptions, name: str, request: Request
 ) -> Response:
-    """Answer a call of the method ``name``, which is one of ``METHODS`` or ``batch``."""
-    if request.method != "POST":
-        return refuse(405, request, f"{request.method} for {name}, expected POST")
-    if not is_authorized(options, request):
-        return refuse(401, request, f"no or a wrong API key for {name}", silent=True)
+    """Answer a call of the method ``name``, which is one of ``METHODS`` or ``batch``.
+
+    The caller was admitted by ``refusal``.
+    """
     try:
         if name == "batch":
             batch = read_batch(request.body)
@@ -45,6 +44,15 @@ async def handle(
     if mode.lower() == "transport":
         return json_response(error_text, STATUS_OF_ERROR.get(outcome.code, 500))
     return json_response(b'{"error":%b}' % error_text)
+
+
+def refusal(options: HttpApiOptions, request: Request) -> Response | None:
+    """Return what is answered to somebody who may not call, by the head of the request alone."""
+    if request.method != "POST":
+        return refuse(405, request, f"{request.method} {request.path}, expected POST")
+    if not is_authorized(options, request):
+        return refuse(401, request, f"no or a wrong API key for {request.path}", silent=True)
+    return None
 
 
 def is_authorized(options: HttpApiOptions, request: Request) -> bool:

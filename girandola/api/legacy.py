@@ -11,11 +11,10 @@ import msgspec
 from msgspec import Raw, Struct
 
 from girandola.api import schema
-from girandola.api.http import is_authorized, json_response, refuse
+from girandola.api.http import json_response, refuse
 from girandola.api.methods import METHODS, Methods
 from girandola.errors import BAD_REQUEST, METHOD_NOT_FOUND, Error
 from girandola.net.http import Request, Response
-from girandola.options import HttpApiOptions
 from girandola.protocol.raw_json import Unreadable
 
 _NUMBERED = (
@@ -82,10 +81,11 @@ _scanner = json.JSONDecoder()
 _space = re.compile(r"[ \t\r\n]*+")
 
 
-async def handle(methods: Methods, options: HttpApiOptions, request: Request) -> Response:
-    """Answer a POST. Nothing is done when any of its commands cannot be read."""
-    if not is_authorized(options, request):
-        return refuse(401, request, "no or a wrong API key", silent=True)
+async def handle(methods: Methods, request: Request) -> Response:
+    """Answer a POST. Nothing is done when any of its commands cannot be read.
+
+    The caller was admitted by ``http.refusal``.
+    """
     try:
         commands = [(command, _name(command)) for command in _commands(request.body)]
     except Unreadable as error:

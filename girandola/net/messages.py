@@ -136,12 +136,16 @@ DEFAULT_MAX_BODY = 64 * 1024
 class Route(Struct, frozen=True):
     """A handler, the methods it takes (none named: any), and the longest body in bytes.
 
-    A route that takes GET takes HEAD.
+    A route that takes GET takes HEAD. ``limited_by`` is the option that sets ``max_body``; who
+    sends more is told. ``for_applications``: whoever was led here has shown that it is an
+    application of ours, and gets what is kept for those (``capacity.py``).
     """
 
     handler: Handler
     methods: tuple[str, ...] = ()
     max_body: int = DEFAULT_MAX_BODY
+    limited_by: str = ""
+    for_applications: bool = False
 
 
 class WebSocketRoute(Struct, frozen=True):
@@ -161,7 +165,10 @@ class WebSocketRoute(Struct, frozen=True):
 
 
 Find = Callable[[Request], Route | WebSocketRoute | Response]
-"""What a request's path and method lead to; a ``Response`` where they lead nowhere."""
+"""What the head of a request leads to; a ``Response`` where it leads nowhere or may not.
+
+It is asked before the body is read, and the body of a refused request never is.
+"""
 
 
 class HttpLimits(Struct, frozen=True, kw_only=True):
