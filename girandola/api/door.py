@@ -12,7 +12,7 @@ from msgspec import structs
 from girandola.api import classic, http, legacy
 from girandola.api.classic import handle as handle_signed
 from girandola.api.methods import METHODS, Methods
-from girandola.net.http import Request, Response, Route
+from girandola.net.http import Caller, Request, Response, Route
 from girandola.options import ClassicOptions, HttpApiOptions
 
 
@@ -36,7 +36,7 @@ class ApiDoor:
             partial(legacy.handle, self._methods),
             max_body=http_api.max_body_size,
             limited_by="http_api.max_body_size",
-            for_applications=True,
+            caller=Caller.APPLICATION,
         )
         self._commands = known
         self._calls = {
@@ -51,6 +51,7 @@ class ApiDoor:
             answer,
             max_body=min(classic.max_signed_body_size, http_api.max_body_size),
             limited_by="classic.max_signed_body_size",
+            caller=Caller.CLAIMANT,
         )
 
     def close(self) -> None:

@@ -14,6 +14,9 @@ from girandola.net.messages import HttpLimits, Request
 _HEAD_END = b"\r\n\r\n"
 _QUIET_LIMIT = 64 * 1024  # bytes of chunk framing and trailers with no content between them
 _PIECE_SIZE = 16 * 1024
+# A chunked body may be cut into as many pieces as it has bytes: so much of it at a time.
+_PIECES_AT_ONCE = 64
+_BYTES_AT_ONCE = 64 * 1024
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d+)[ \t]*\r\n", re.IGNORECASE)
 _FAMILIAR_SIZE = 2048  # bytes of the longest head worth remembering
 _LENGTH_DIGITS = 9
@@ -26,10 +29,6 @@ class Refusal(Exception):
         super().__init__(status, reason)
         self.status = status
         self.reason = reason
-
-
-class _TooManyHeaders(Exception):
-    """Raised into httptools to stop it."""
 
 
 class _FamiliarHead:
@@ -63,11 +62,11 @@ class _FamiliarHead:
 class RequestParser:
     """One request after the other, however the bytes are cut.
 
-    ``feed`` bytes, ask ``read_head`` until there is a request, then (unless ``has_body`` is
-    false) ``read_body`` until it is whole, then ``forget`` it. Input is fed to httptools in
-    pieces that never reach beyond one request (an empty line ends every head and every chunked
-    body; other bodies have a length). So what follows a request waits unparsed. After a
-    ``Refusal`` the bytes have no more meaning: do not ask again.
+    ``feed`` bytes, ask ``read_head`` until there is a request, then ``begin_body`` and, unless
+    ``body_length`` is 0, ask ``read_body`` until it is whole, then ``forget`` it. Input is fed to
+    httptools in pieces that never reach beyond one request (an empty line ends every head and
+    every chunked body; other bodies have a length). So what follows a request waits unparsed.
+    After a ``Refusal`` the bytes have no more meaning: do not ask again.
 
     A request that is here as a whole and has the head of the one before it is not parsed again;
     that saves a publisher most of what HTTP costs (docs/performance.md).
@@ -148,9 +147,20 @@ class RequestParser:
         """Return the bytes that nothing was made of yet."""
         return self._data[self._position :]
 
+    @property
+    def body_size(self) -> int:
+        """How many bytes of an unfinished body are here."""
+        return len(self._body)
+
+    @property
+    def unfinished(self) -> int:
+        """How many bytes of an unfinished request are kept."""
+        return self._fed + len(self._body)
+
     def drop_input(self) -> None:
-        """Forget what nothing was made of yet."""
+        """Forget what nothing was made of yet, and the unfinished body."""
         self._data, self._position = b"", 0
+        self._body = bytearray()
 
     def drop(self) -> None:
         """Forget all input and break the circle with httptools: nothing is asked any more."""
@@ -191,6 +201,8 @@ class RequestParser:
         """
         if not self._is_clean:
             self._clean()
+        if not self._first_byte:
+            self._skip_empty_lines()
         while self.has_input():
             piece = self._count_head(self._next_piece())
             self._feed_piece(piece)
@@ -221,31 +233,42 @@ class RequestParser:
     def read_body(self, limit: int) -> bool:
         """Tell whether the request's body, at most ``limit`` bytes, is here by now.
 
-        Raises ``Refusal``.
+        It may leave a part of the input for the next call. Raises ``Refusal``.
         """
-        while self.has_input() and not self.complete:
-            piece = self._next_piece()
-            self._quiet += len(piece)
-            self._feed_piece(piece)
-            if len(self._body) > limit:
-                raise Refusal(413, f"body of more than {limit} bytes")
-            if not self.complete and self._quiet > _QUIET_LIMIT:
-                raise Refusal(400, "a chunked body with too much beside its content")
+        left = _BYTES_AT_ONCE
+        for _ in range(_PIECES_AT_ONCE):
+            if self.complete or left <= 0 or not self.has_input():
+                break
+            left -= self._read_piece_of_body(limit)
         if self.complete and self.request is not None:
             self.request.body = bytes(self._body)
+            self._body = bytearray()
         return self.complete
+
+    def _read_piece_of_body(self, limit: int) -> int:
+        """Read on; return how many bytes that was."""
+        piece = self._next_piece()
+        self._quiet += len(piece)
+        self._feed_piece(piece)
+        if len(self._body) > limit:
+            raise Refusal(413, f"body of more than {limit} bytes")
+        if not self.complete and self._quiet > _QUIET_LIMIT:
+            raise Refusal(400, "a chunked body with too much beside its content")
+        return len(piece)
 
     # ── for httptools ────────────────────────────────────────────────────────────────────────
 
     def on_url(self, url: bytes) -> None:
         """Take a part of the request's target."""
         self._target += url
+        self._check_line(len(self._target))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header, or a trailer, which only counts."""
         self._header_count += 1
         if self._header_count > self._limits.header_count:
-            raise _TooManyHeaders
+            raise Refusal(431, f"more than {self._limits.header_count} headers")
+        self._check_line(len(name) + len(value))
         if self.request is not None:
             return
         key, text = name.decode("latin-1").lower(), value.decode("latin-1")
@@ -268,6 +291,24 @@ class RequestParser:
         self.complete = True
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────
+
+    def _check_line(self, length: int) -> None:
+        longest = self._limits.head_size // 2
+        if length > longest:
+            raise Refusal(431, f"a line of more than {longest} bytes in the head")
+
+    def _skip_empty_lines(self) -> None:
+        """Pass over line breaks before a request, which httptools would get four bytes at a time.
+
+        They are a part of the head. Raises ``Refusal``.
+        """
+        start = self._position
+        if start == len(self._data) or self._data[start] not in b"\r\n":
+            return
+        self._position = len(self._data) - len(self._data[start:].lstrip(b"\r\n"))
+        self._fed += self._position - start
+        if self._fed > self._limits.head_size:
+            raise Refusal(431, f"head of more than {self._limits.head_size} bytes")
 
     def _length_of_body(self) -> float:
         if "transfer-encoding" in self._headers:
@@ -337,8 +378,8 @@ class RequestParser:
 
     def _refusal_of(self, error: httptools.HttpParserError) -> Refusal:
         coding = self._headers.get("transfer-encoding", "chunked").strip().lower()
-        if isinstance(error.__context__, _TooManyHeaders):
-            return Refusal(431, f"more than {self._limits.header_count} headers")
+        if isinstance(error.__context__, Refusal):
+            return Refusal(*error.__context__.args)  # raised by one of our callbacks
         if coding != "chunked" and "content-length" not in self._headers:
             return Refusal(501, "a Transfer-Encoding other than chunked")
         if isinstance(error, httptools.HttpParserInvalidMethodError) and (
@@ -353,6 +394,8 @@ class RequestParser:
         if not target.startswith("/") and target != "*" and method != "CONNECT":
             target = self._target_of_url()
         path, _, query_text = target.partition("#")[0].partition("?")
+        if query_text.count("&") >= self._limits.query_fields:
+            raise Refusal(400, f"query of more than {self._limits.query_fields} fields")
         return Request(
             method,
             path,

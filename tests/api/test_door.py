@@ -3,7 +3,7 @@
 import pytest
 
 from girandola.auth.signs import api_sign
-from girandola.net.http import Request, Response, Route
+from girandola.net.http import Caller, Request, Response, Route
 from girandola.options import ClassicOptions, HttpApiOptions
 from tests.api.conftest import KEY, Api
 
@@ -102,7 +102,7 @@ def test_bodies_have_a_limit_which_is_named(api: Api, path: str) -> None:
     api.door.configure(HttpApiOptions(key=KEY, max_body_size=10), ClassicOptions())
     found = route(api, path, x_api_key=KEY)
     assert (found.max_body, found.limited_by) == (10, "http_api.max_body_size")
-    assert found.for_applications
+    assert found.caller is Caller.APPLICATION
 
 
 @pytest.mark.parametrize("path", ["/api", "/api/publish", "/api/batch"])
@@ -119,7 +119,7 @@ def test_a_body_that_must_be_read_to_know_its_sender_has_a_limit_of_its_own(both
     both.door.configure(HttpApiOptions(key=KEY), ClassicOptions(secret="s"))
     stranger, known = route(both, "/api/"), route(both, "/api/", x_api_key=KEY)
     assert (stranger.max_body, stranger.limited_by) == (2**20, "classic.max_signed_body_size")
-    assert not stranger.for_applications
+    assert (stranger.caller, known.caller) == (Caller.CLAIMANT, Caller.APPLICATION)
     assert (known.max_body, known.limited_by) == (2**26, "http_api.max_body_size")
     assert both.send("POST", "/api/", CHANNELS, x_api_key=KEY).status == 400
 
