@@ -48,11 +48,11 @@ async def handle(
 
 def refusal(options: HttpApiOptions, request: Request) -> Response | None:
     """Return what is answered to somebody who may not call, by the head of the request alone."""
-    if request.method != "POST":
-        return refuse(405, request, f"{request.method} {request.path}, expected POST")
-    if not is_authorized(options, request):
+    if request.method == "POST":
+        if is_authorized(options, request):
+            return None
         return refuse(401, request, f"no or a wrong API key for {request.path}", silent=True)
-    return None
+    return refuse(405, request, f"{request.method} {request.path}, expected POST")
 
 
 def is_authorized(options: HttpApiOptions, request: Request) -> bool:

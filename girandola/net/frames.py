@@ -195,6 +195,8 @@ class FrameParser:
         data, position = self._data, self._position
         available = len(data) - position
         if not available:
+            # Who says no more for now is not to keep what was said.
+            self._data, self._position = b"", 0
             return None
         # Nearly every frame there is: a short text message, in one piece, all here.
         if (

@@ -141,29 +141,27 @@ class HttpConnection(RequestReading):
         elif isinstance(target, WebSocketRoute):
             self._open_websocket(request, target, close=entangled)
         else:
-            self._enter(request, target)
-
-    def _enter(self, request: Request, route: Route) -> None:
-        """Give the request to its handler as soon as its body is here."""
-        self._route = route
-        length = self._parser.body_length
-        if math.isfinite(length) and length > route.max_body:
-            raise Refusal(413, f"body of {length} bytes, at most {route.max_body} are taken")
-        if request.body:
-            self._dispatch(request, route)
-        else:
-            self._parser.begin_body()
-            if length:
-                self._await_body(request)
+            self._route = target
+            length = self._parser.body_length
+            if math.isfinite(length) and length > target.max_body:
+                raise Refusal(413, f"body of {length} bytes, at most {target.max_body} are taken")
+            if request.body:
+                self._dispatch(request, target)
             else:
-                self._dispatch(request, route)
+                self._begin_body(request, target)
+
+    def _begin_body(self, request: Request, route: Route) -> None:
+        """Give the request to its handler as soon as its body is here."""
+        self._parser.begin_body()
+        if self._parser.body_length:
+            self._await_body(request)
+        else:
+            self._dispatch(request, route)
 
     def _dispatch(self, request: Request, route: Route) -> None:
         """Give the request to its handler."""
         self._phase = ANSWERING
         self.deadline = math.inf
-        if self._held:
-            self._release()
         try:
             answer = route.handler(request)
         except Exception:
@@ -184,7 +182,8 @@ class HttpConnection(RequestReading):
             self._fail(request)
         else:
             self._answer(response)
-        self._go_on()
+        if not (self._working or self._turn_is_over):
+            self._work()
 
     def _answer(self, answer: Answer) -> None:
         if isinstance(answer, Response):

@@ -88,7 +88,8 @@ class RequestReading(asyncio.Protocol):
         if self._phase >= LINGERING:
             return
         self._parser.feed(data)
-        self._go_on()
+        if not (self._working or self._turn_is_over):
+            self._work()
 
     def pause_writing(self) -> None:
         """Take no further request until the peer has taken its answers."""
@@ -131,15 +132,17 @@ class RequestReading(asyncio.Protocol):
         except Refusal as refusal:
             self._refuse(refusal.status, self._reason_of(refusal))
         self._working = False
-        if self._phase >= LINGERING:
+        phase = self._phase
+        if phase >= LINGERING:
             return
-        if self._phase in (HEAD, BODY):
+        if IDLE < phase <= BODY:
             self._hold_unfinished()
-        if not parser.has_input():
+        if not parser.drop_consumed():
+            if not self._reading_paused:
+                self._reading_paused = True
+                self._transport.pause_reading()
+        elif self._reading_paused:
             self._resume_reading()
-        elif not self._reading_paused:
-            self._reading_paused = True
-            self._transport.pause_reading()
 
     def _reason_of(self, refusal: Refusal) -> str:
         route = self._route
@@ -215,7 +218,7 @@ class RequestReading(asyncio.Protocol):
             self._refuse_for_want_of_memory()
 
     def _release(self) -> None:
-        """Count out what was counted in: the request is whole, or is none."""
+        """Count out what was counted in: the request is answered, or is none."""
         self._shared.capacity.release(self._held)
         self._held = 0
 

@@ -157,6 +157,13 @@ class RequestParser:
         """How many bytes of an unfinished request are kept."""
         return self._fed + len(self._body)
 
+    def drop_consumed(self) -> bool:
+        """Let go of the input, if something was made of all of it; tell whether that is so."""
+        if self._position < len(self._data):
+            return False
+        self._data, self._position = b"", 0
+        return True
+
     def drop_input(self) -> None:
         """Forget what nothing was made of yet, and the unfinished body."""
         self._data, self._position = b"", 0

@@ -189,9 +189,13 @@ def test_draining_cuts_off_what_does_not_end_in_time(
     assert "cut off 1 connections" in caplog.text
 
 
-def test_an_empty_host_means_every_interface_with_one_port(run: Run) -> None:
+@pytest.mark.parametrize("every", ["", "::", "0:0::0"])
+def test_an_empty_host_means_every_interface_with_one_port(run: Run, every: str) -> None:
+    """And so does the IPv6 address for all, as with Go's servers."""
+
     async def scenario(running: Running) -> None:
-        addresses = await running.server.start("", 0)
+        addresses = await running.server.start(every, 0)
+        assert {host for host, _ in addresses} == {"0.0.0.0", "::"}
         assert addresses[0][0] in {"0.0.0.0", "::"}
         assert len({port for _, port in addresses}) == 1
         for host, port in addresses:
