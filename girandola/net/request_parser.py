@@ -5,10 +5,10 @@ how they are answered.
 """
 
 import math
-import re
 
 import httptools
 
+from girandola.net.familiar_head import LENGTH_DIGITS, FamiliarHead, familiar_head
 from girandola.net.messages import HttpLimits, Request
 
 _HEAD_END = b"\r\n\r\n"
@@ -17,9 +17,6 @@ _PIECE_SIZE = 16 * 1024
 # A chunked body may be cut into as many pieces as it has bytes: so much of it at a time.
 _PIECES_AT_ONCE = 64
 _BYTES_AT_ONCE = 64 * 1024
-_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d+)[ \t]*\r\n", re.IGNORECASE)
-_FAMILIAR_SIZE = 2048  # bytes of the longest head worth remembering
-_LENGTH_DIGITS = 9
 
 
 class Refusal(Exception):
@@ -29,34 +26,6 @@ class Refusal(Exception):
         super().__init__(status, reason)
         self.status = status
         self.reason = reason
-
-
-class _FamiliarHead:
-    """A head that was parsed: clients send the same one again, but for the body's length.
-
-    ``before`` and ``after`` are its bytes around the value of Content-Length.
-    """
-
-    __slots__ = ("_headers", "_method", "_peer", "_query", "_raw_path", "after", "before")
-
-    def __init__(self, before: bytes, after: bytes, request: Request) -> None:
-        self.before = before
-        self.after = after
-        # Not the request itself: its body is not ours to keep.
-        self._method = request.method
-        self._raw_path = request.raw_path
-        self._query = request.query
-        self._headers = request.headers
-        self._peer = request.peer
-
-    def request_with(self, body: bytes, length: str) -> Request:
-        """Return the request that this head makes with ``body``."""
-        headers = self._headers
-        if headers["content-length"] != length:
-            headers = {**headers, "content-length": length}
-        return Request(
-            self._method, self._raw_path, self._query, headers, body=body, peer=self._peer
-        )
 
 
 class RequestParser:
@@ -104,7 +73,7 @@ class RequestParser:
         self._parser = httptools.HttpRequestParser(self)
         self._data = b""  # fed and, from _position on, not looked at yet
         self._position = 0
-        self._familiar: _FamiliarHead | None = None
+        self._familiar: FamiliarHead | None = None
         self._upgrade = False
         self.keep_alive = False
         """Whether the peer wants the connection to go on after the answer."""
@@ -185,7 +154,7 @@ class RequestParser:
             return None
         start += len(familiar.before)
         after = familiar.after
-        end = data.find(after, start, start + _LENGTH_DIGITS + len(after))
+        end = data.find(after, start, start + LENGTH_DIGITS + len(after))
         digits = data[start:end]
         if end < 0 or not digits.isdigit():
             return None
@@ -324,20 +293,8 @@ class RequestParser:
 
     def _remember(self, head: bytes, request: Request) -> None:
         """Remember a whole head, if nothing but the body's length is to be read in it."""
-        self._familiar = None
-        headers = request.headers
-        if (
-            len(head) > min(_FAMILIAR_SIZE, self._limits.head_size - _LENGTH_DIGITS)
-            or self._upgrade
-            or request.http_version != "1.1"
-            or "transfer-encoding" in headers
-            or not headers.get("content-length", "").isdigit()
-        ):
-            return
-        length = _LENGTH.search(head)
-        if length is not None:
-            before, after = head[: length.start(1)], head[length.end(1) :]
-            self._familiar = _FamiliarHead(before, after, request)
+        fits = len(head) <= self._limits.head_size - LENGTH_DIGITS
+        self._familiar = familiar_head(head, request) if fits and not self._upgrade else None
 
     def _next_piece(self) -> bytes:
         start = self._position
