@@ -201,11 +201,11 @@ def test_on_one_of_the_last_descriptors_applications_are_answered_and_clients_ge
 
 def test_on_one_of_the_last_descriptors_nobody_takes_his_time() -> None:
     site = crowded_site()
-    silent, slow = site.connect(), site.connect()
-    slow.receive(post("/claimant", 10, 5))
+    silent, slow_head, slow_body = site.connect(), site.connect(), site.connect()
+    slow_head.receive(b"GET /")
+    slow_body.receive(post("/claimant", 10, 5))
     site.clock.advance(3.1)
-    assert silent.lost
-    assert slow.lost
+    assert all(transport.lost for transport in (silent, slow_head, slow_body))
 
 
 def test_those_who_say_nothing_make_place_for_those_who_come() -> None:

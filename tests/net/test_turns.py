@@ -1,6 +1,8 @@
 """What a flood costs: its sender his turn of the loop, and others no more than that turn."""
 
 import logging
+import sys
+import tracemalloc
 from collections.abc import Callable
 
 import pytest
@@ -196,6 +198,34 @@ def test_a_listener_that_pauses_is_obeyed_whatever_the_turns(
     assert listener.messages == sent
 
 
+def test_an_idle_connection_keeps_nothing_of_what_it_was_sent() -> None:
+    socket, site = Socket(), Site()
+    data, request = client_frame(1, b"x" * 1000), POST % 100_000 + b"x" * 100_000
+    references = sys.getrefcount(data), sys.getrefcount(request)
+    tracemalloc.start()
+    try:
+        socket.transport.receive(data)
+        site.transport.receive(request)
+        site.requests.clear()
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (sys.getrefcount(data), sys.getrefcount(request)) == references
+    assert kept < 50_000
+
+
+def test_what_comes_although_reading_is_paused_waits_for_its_turn() -> None:
+    """As from a layer of TLS, which may have some left."""
+    socket = Socket()
+    sent = [b"%d" % number for number in range(300)]
+    socket.transport.receive_only(b"".join(client_frame(1, text) for text in sent[:200]))
+    before = len(socket.listener.messages)
+    socket.connection.data_received(b"".join(client_frame(1, text) for text in sent[200:]))
+    assert len(socket.listener.messages) == before
+    socket.clock.run()
+    assert socket.listener.messages == sent
+
+
 # ── HTTP ─────────────────────────────────────────────────────────────────────────────────────
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -219,8 +249,10 @@ def test_many_requests_at_once_are_answered_some_a_turn_and_all_of_them() -> Non
 
 def test_requests_with_long_bodies_take_more_of_a_turn() -> None:
     site = Site()
-    site.transport.receive_only((POST % 65_000 + b"x" * 65_000) * 3)
-    assert len(site.requests) == 1
+    site.transport.receive_only((POST % 65_000 + b"x" * 65_000) * 5)
+    for answered in range(1, 6):
+        assert len(site.requests) == answered
+        site.clock.tick()
 
 
 @pytest.mark.parametrize(
