@@ -62,6 +62,9 @@ def _urlencoded(text: bytes) -> list[tuple[bytes, bytes]]:
     return [(_percent_decoded(name), _percent_decoded(value)) for name, _, value in fields]
 
 
+_QUOTED_PRINTABLE = bytes.maketrans(b"%", b"=")
+
+
 def _percent_decoded(text: bytes) -> bytes:
     """Return what percent-encoded bytes stand for. Raises ``BadRequest`` where they do not.
 
@@ -71,7 +74,7 @@ def _percent_decoded(text: bytes) -> bytes:
     escapes = text.count(b"%")
     if not escapes:
         return text
-    decoded = binascii.a2b_qp(text.replace(b"=", b"=3D").replace(b"%", b"="))
+    decoded = binascii.a2b_qp(text.replace(b"=", b"=3D").translate(_QUOTED_PRINTABLE))
     # Each escape makes one byte of three. What is none stays as it is, but for a soft line break.
     if len(decoded) != len(text) - 2 * escapes or b"%\n" in text or b"%\r" in text:
         raise BadRequest("expected two hexadecimal digits behind every % of the form")
