@@ -53,6 +53,7 @@ class RequestParser:
         "_headers",
         "_is_clean",
         "_limits",
+        "_longest_line",
         "_parser",
         "_peer",
         "_position",
@@ -69,6 +70,7 @@ class RequestParser:
     def __init__(self, limits: HttpLimits, peer: str) -> None:
         """Prepare; ``peer`` is what the requests will say of it."""
         self._limits = limits
+        self._longest_line = limits.head_size // 2
         self._peer = peer
         self._parser = httptools.HttpRequestParser(self)
         self._data = b""  # fed and, from _position on, not looked at yet
@@ -177,7 +179,7 @@ class RequestParser:
         """
         if not self._is_clean:
             self._clean()
-        if not self._first_byte:
+        if not self._first_byte and self._data[self._position : self._position + 1] < b"\x0e":
             self._skip_empty_lines()
         while self.has_input():
             piece = self._count_head(self._next_piece())
@@ -237,14 +239,16 @@ class RequestParser:
     def on_url(self, url: bytes) -> None:
         """Take a part of the request's target."""
         self._target += url
-        self._check_line(len(self._target))
+        if len(self._target) > self._longest_line:
+            raise self._line_is_too_long()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header, or a trailer, which only counts."""
         self._header_count += 1
         if self._header_count > self._limits.header_count:
             raise Refusal(431, f"more than {self._limits.header_count} headers")
-        self._check_line(len(name) + len(value))
+        if len(name) + len(value) > self._longest_line:
+            raise self._line_is_too_long()
         if self.request is not None:
             return
         key, text = name.decode("latin-1").lower(), value.decode("latin-1")
@@ -268,10 +272,8 @@ class RequestParser:
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────
 
-    def _check_line(self, length: int) -> None:
-        longest = self._limits.head_size // 2
-        if length > longest:
-            raise Refusal(431, f"a line of more than {longest} bytes in the head")
+    def _line_is_too_long(self) -> Refusal:
+        return Refusal(431, f"a line of more than {self._longest_line} bytes in the head")
 
     def _skip_empty_lines(self) -> None:
         """Pass over line breaks before a request, which httptools would get four bytes at a time.
