@@ -456,6 +456,16 @@ class ClassicOptions(Struct, frozen=True, kw_only=True):
     connection_lifetime: Annotated[
         Duration, Meta(ge=0, description="How long 2018 tokens are valid; 0: for ever.")
     ] = 0.0
+    max_signed_body_size: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=64 * 1024 * 1024,
+            description="Largest body, in bytes, of a 2018 API request: its sign can be checked "
+            "only when all of it is here. Who also shows http_api.key may send "
+            "http_api.max_body_size.",
+        ),
+    ] = 1024 * 1024
     sockjs_handler_prefix: Annotated[
         str,
         Meta(

@@ -5,10 +5,8 @@ classic.md section 5.
 """
 
 import logging
-import re
 from collections.abc import Awaitable, Callable
 from typing import Any
-from urllib.parse import unquote_to_bytes
 
 import msgspec
 from msgspec import Raw, Struct, field
@@ -17,6 +15,7 @@ from girandola.api import schema
 from girandola.api.classic_metrics import node_info
 from girandola.api.http import json_response, refuse, refuse_as_too_much
 from girandola.api.methods import Methods, too_many
+from girandola.api.signed_forms import BadRequest, is_json, signed_data
 from girandola.auth import signs
 from girandola.core.grants import publish_options
 from girandola.core.node import Target
@@ -32,9 +31,6 @@ from girandola.protocol.raw_json import Unreadable
 from girandola.protocol.uid import positioned
 
 logger = logging.getLogger(__name__)
-
-MAX_FIELDS = 100
-"""Most fields of a form."""
 
 METRICS_INTERVAL = 60
 """Seconds, as callers of ``stats`` are told."""
@@ -95,23 +91,34 @@ class Answer(Struct):
     advice: str = ""
 
 
-class BadRequest(Exception):
-    """The whole request is answered with 400; the message says why, for the log."""
-
-
 # ── one request ──────────────────────────────────────────────────────────────────────────────
 
 
+def refusal(secret: str, insecure: bool, request: Request) -> Response | None:
+    """Return what is answered to somebody who may not call, as far as the head tells.
+
+    It tells that there is no sign at all; whether one is right is for ``handle`` to see.
+    """
+    if insecure:
+        return None
+    if not secret:
+        return refuse(400, request, "2018 API: classic.secret is not set, so no sign is right")
+    if is_json(request) and not request.headers.get("x-api-sign"):
+        return refuse(400, request, "2018 API: expected a sign")
+    return None
+
+
 async def handle(methods: Methods, secret: str, insecure: bool, request: Request) -> Response:
-    """Answer a request, whatever its HTTP method and its path below the API's."""
+    """Answer a request, whatever its HTTP method and its path below the API's.
+
+    The caller was admitted by ``refusal``.
+    """
     try:
-        data, sign = _signed_data(request)
+        data, sign = signed_data(request)
         if not insecure and not sign:
             raise BadRequest("expected a sign")
         if not data:
             raise BadRequest("expected data")
-        if not insecure and not secret:
-            raise BadRequest("classic.secret is not set, so no sign can be verified")
         if not insecure and not signs.is_api_sign(secret, data, sign):
             return refuse(401, request, "wrong sign of 2018")
         return json_response(await _answer_all(methods, data))
@@ -119,59 +126,6 @@ async def handle(methods: Methods, secret: str, insecure: bool, request: Request
         return refuse_as_too_much(request, reject)
     except (BadRequest, Unreadable) as error:
         return refuse(400, request, f"2018 API: {error}")
-
-
-def _signed_data(request: Request) -> tuple[bytes, str]:
-    """Return the commands as bytes, and their sign (classic.md section 5.2)."""
-    content_type = request.headers.get("content-type", "")
-    if content_type.lower().startswith("application/json"):
-        return request.body, request.headers.get("x-api-sign", "")
-    fields: dict[bytes, bytes] = {}
-    for name, value in _form(content_type, request) + _urlencoded(
-        request.query.encode("latin-1", "replace")
-    ):
-        fields.setdefault(name, value)
-    return fields.get(b"data", b""), fields.get(b"sign", b"").decode("latin-1")
-
-
-def _form(content_type: str, request: Request) -> list[tuple[bytes, bytes]]:
-    kind, _, parameters = content_type.partition(";")
-    kind = kind.strip().lower()
-    if kind == "application/x-www-form-urlencoded":
-        return _urlencoded(request.body)
-    if kind == "multipart/form-data":
-        boundary = _BOUNDARY.search(parameters)
-        if boundary is None:
-            raise BadRequest("expected a boundary in the content type")
-        return _multipart(request.body, boundary.group(1).encode("latin-1", "replace"))
-    return []
-
-
-def _urlencoded(text: bytes) -> list[tuple[bytes, bytes]]:
-    """Return the fields of a form or query as bytes, which urllib's parse_qsl cannot do."""
-    pairs = text.replace(b"+", b" ").split(b"&", MAX_FIELDS)[:MAX_FIELDS]
-    fields = (pair.partition(b"=") for pair in pairs)
-    return [(unquote_to_bytes(name), unquote_to_bytes(value)) for name, _, value in fields]
-
-
-_BOUNDARY = re.compile(r'boundary="?([^";,]{1,200})"?', re.IGNORECASE)
-_DISPOSITION = re.compile(rb"^content-disposition:([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
-_NAME = re.compile(rb';\s*name="?([^";]*)"?', re.IGNORECASE)
-
-
-def _multipart(body: bytes, boundary: bytes) -> list[tuple[bytes, bytes]]:
-    """Return the fields of a multipart form that are not files, as the exact bytes sent."""
-    fields = []
-    _, *parts = (b"\r\n" + body).split(b"\r\n--" + boundary, MAX_FIELDS)
-    for part in parts:
-        head, separator, value = part.partition(b"\r\n\r\n")
-        disposition = _DISPOSITION.search(head)
-        if not separator or disposition is None or b"filename" in disposition.group(1).lower():
-            continue
-        name = _NAME.search(disposition.group(1))
-        if name is not None:
-            fields.append((name.group(1), value))
-    return fields
 
 
 # ── commands ─────────────────────────────────────────────────────────────────────────────────

@@ -28,11 +28,10 @@ _NO_SNIFF = (("X-Content-Type-Options", "nosniff"),)
 async def handle(
     methods: Methods, options: HttpApiOptions, name: str, request: Request
 ) -> Response:
-    """Answer a call of the method ``name``, which is one of ``METHODS`` or ``batch``."""
-    if request.method != "POST":
-        return refuse(405, request, f"{request.method} for {name}, expected POST")
-    if not is_authorized(options, request):
-        return refuse(401, request, f"no or a wrong API key for {name}", silent=True)
+    """Answer a call of the method ``name``, which is one of ``METHODS`` or ``batch``.
+
+    The caller was admitted by ``refusal``.
+    """
     try:
         if name == "batch":
             replies = await carry_out(methods, request.body, request.peer)
@@ -53,6 +52,15 @@ def _answer(options: HttpApiOptions, request: Request, outcome: Struct | Error) 
     if mode.lower() == "transport":
         return json_response(error_text, STATUS_OF_ERROR.get(outcome.code, 500))
     return json_response(b'{"error":%b}' % error_text)
+
+
+def refusal(options: HttpApiOptions, request: Request) -> Response | None:
+    """Return what is answered to somebody who may not call, by the head of the request alone."""
+    if request.method == "POST":
+        if is_authorized(options, request):
+            return None
+        return refuse(401, request, f"no or a wrong API key for {request.path}", silent=True)
+    return refuse(405, request, f"{request.method} {request.path}, expected POST")
 
 
 def is_authorized(options: HttpApiOptions, request: Request) -> bool:

@@ -8,11 +8,10 @@ import msgspec
 from msgspec import Raw, Struct
 
 from girandola.api import schema
-from girandola.api.http import is_authorized, json_response, refuse, refuse_as_too_much
+from girandola.api.http import json_response, refuse, refuse_as_too_much
 from girandola.api.methods import METHODS, Methods, too_many
 from girandola.errors import BAD_REQUEST, METHOD_NOT_FOUND, Error, Reject
 from girandola.net.http import Request, Response
-from girandola.options import HttpApiOptions
 from girandola.protocol.json_requests import Request as ReadRequest
 from girandola.protocol.json_values import values
 from girandola.protocol.raw_json import Unreadable
@@ -90,10 +89,11 @@ _as_usual = msgspec.json.Decoder(Command)
 _command = schema.reader(Command)
 
 
-async def handle(methods: Methods, options: HttpApiOptions, request: Request) -> Response:
-    """Answer a POST. Nothing is done when any of its commands cannot be read."""
-    if not is_authorized(options, request):
-        return refuse(401, request, "no or a wrong API key", silent=True)
+async def handle(methods: Methods, request: Request) -> Response:
+    """Answer a POST. Nothing is done when any of its commands cannot be read.
+
+    The caller was admitted by ``http.refusal``.
+    """
     try:
         commands = await _commands(methods, request.body)
     except Unreadable as error:
