@@ -48,8 +48,9 @@ class Shelves:
         self._shelves = [Shelf() for _ in range(4)]
 
     def put(self, stream: Stream, *, used: bool) -> None:
-        """Put a stream where it belongs now, at the end. Publications need no such call, but for
-        the first one in an empty stream.
+        """Put a stream where it belongs now, at the end.
+
+        Of publications, only the first one in an empty stream needs such a call.
         """
         if stream.shelf is not None:
             stream.shelf.take(stream)
