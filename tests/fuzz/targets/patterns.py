@@ -9,7 +9,7 @@ from girandola.net.middleware import OriginCheck
 from girandola.options import ChannelOptions, ChannelSection, Namespace
 
 MAX_SECONDS = 2.0
-"""Far beyond what any match may take, on however busy a machine."""
+"""Of our own time: far beyond what any match may take."""
 
 SECTION = ChannelSection(
     without_namespace=ChannelOptions(allow_user_limited_channels=True),
@@ -34,14 +34,14 @@ def one_input(data: bytes) -> None:
     """Take the part before the first NUL for a pattern of origins, the rest for an origin."""
     pattern, _, text = data[:200].decode("latin-1").partition("\0")
     _channel(pattern)
-    began = time.monotonic()
+    began = time.process_time()
     try:
         check = OriginCheck([pattern])
     except ValueError as error:
         assert "origin pattern" in str(error)
         return
     check.allows(text)
-    assert time.monotonic() - began < MAX_SECONDS
+    assert time.process_time() - began < MAX_SECONDS
     if re.fullmatch(r"[a-z:/.]*", pattern):
         assert check.allows(text) == (text.lower() in ("", pattern))
 
