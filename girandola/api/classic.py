@@ -22,7 +22,7 @@ from girandola.auth import signs
 from girandola.core.grants import publish_options
 from girandola.core.node import Target
 from girandola.core.stats import Stats
-from girandola.errors import INTERNAL, UNKNOWN_CHANNEL, Reject
+from girandola.errors import INTERNAL, UNKNOWN_CHANNEL, Reject, Unavailable
 from girandola.model import ClientInfo, NodeInfo, Publication, StreamPosition
 from girandola.net.http import Request, Response
 from girandola.protocol import raw_json
@@ -308,7 +308,7 @@ async def _read(channel: str, read: Callable[[], Awaitable[Any]]) -> Answer:
 
 
 async def _channels(methods: Methods, _: NoParams) -> Answer:
-    return Answer({"data": list(methods.node.channels())})
+    return Answer({"data": list(await methods.node.channels())})
 
 
 async def _stats(methods: Methods, _: NoParams) -> Answer:
@@ -350,6 +350,9 @@ async def _error_of(work: Awaitable[None]) -> str:
     except Reject as reject:
         known = reject.error.code == UNKNOWN_CHANNEL.code
         return NAMESPACE_NOT_FOUND if known else reject.error.message
+    except Unavailable as error:
+        logger.warning("a command of the 2018 API failed: %s", error)
+        return INTERNAL.message
     except Exception:
         logger.exception("a command of the 2018 API failed")
         return INTERNAL.message

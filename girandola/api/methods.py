@@ -34,6 +34,7 @@ from girandola.errors import (
     Disconnect,
     Error,
     Reject,
+    Unavailable,
 )
 from girandola.model import Publication, StreamPosition
 from girandola.options import ChannelOptions
@@ -75,6 +76,9 @@ class Methods:
         except Reject as reject:
             self.log_refusal(name, peer, reject.error, reject.detail)
             return reject.error
+        except Unavailable as error:
+            self.log_refusal(name, peer, INTERNAL, str(error))
+            return INTERNAL
         except Exception:
             logger.exception("API %s failed", name)
             return INTERNAL
@@ -126,6 +130,9 @@ class Methods:
             except Reject as reject:
                 self.log_refusal("broadcast", "", reject.error, reject.detail)
                 return schema.PublishResponse(error=schema.error(reject.error))
+            except Unavailable as error:
+                self.log_refusal("broadcast", "", INTERNAL, f"channel {channel!r}: {error}")
+                return schema.PublishResponse(error=schema.error(INTERNAL))
             except Exception:
                 logger.exception("API broadcast failed for channel %r", channel)
                 return schema.PublishResponse(error=schema.error(INTERNAL))
@@ -258,7 +265,7 @@ class Methods:
     async def channels(self, request: schema.ChannelsRequest) -> schema.ChannelsResult:
         """List the channels that have subscribers."""
         try:
-            found = self.node.channels(request.pattern)
+            found = await self.node.channels(request.pattern)
         except re.error as error:
             raise Reject(BAD_REQUEST, f"pattern {request.pattern!r}: {error}") from None
         return schema.ChannelsResult(

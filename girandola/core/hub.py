@@ -5,26 +5,13 @@ A registry of one node. It knows nothing of engines or permissions, and nothing 
 
 from collections.abc import Collection, Iterable
 
-from msgspec import Struct
-
 from girandola.core.session import Session
 from girandola.core.stats import Stats
 from girandola.core.subscription import Subscription
 from girandola.errors import INAPPROPRIATE_PROTOCOL, Unencodable
-from girandola.model import Publication
+from girandola.model import Publication, Target
 from girandola.protocol.codec import Encoding
 from girandola.protocol.commands import Join, Leave
-
-
-class Target(Struct, frozen=True):
-    """Which connections a call is about: all of ``user``, narrowed to one client or session id.
-
-    The empty user id stands for the anonymous users.
-    """
-
-    user: str = ""
-    client: str = ""
-    session: str = ""
 
 
 class Hub:
@@ -81,14 +68,24 @@ class Hub:
         """Count the sessions of a user."""
         return len(self._users.get(user, ()))
 
-    def find(self, target: Target) -> list[Session]:
-        """Return the sessions a call is about, as they are now."""
+    def find(self, target: Target, *, connecting: bool = False) -> list[Session]:
+        """Return the connected sessions a call is about, as they are now.
+
+        ``connecting``: and those that are recognised, but were not told so yet.
+        """
+        everybody = target.all_users and not target.user
+        among = self._clients.values() if everybody else self._users.get(target.user, ())
         return [
             session
-            for session in self._users.get(target.user, ())
-            if (not target.client or session.client == target.client)
+            for session in among
+            if (connecting or session.connected)
+            and (not target.client or session.client == target.client)
             and (not target.session or session.id == target.session)
         ]
+
+    def subscribers(self, channel: str) -> Collection[Subscription]:
+        """Return the subscriptions here that listen to ``channel``; not to be changed."""
+        return self._channels.get(channel, ())
 
     @property
     def num_clients(self) -> int:
@@ -134,7 +131,7 @@ class Hub:
 
     def broadcast(self, channel: str, publication: Publication) -> None:
         """Deliver to every subscriber, encoding once for each encoding among them."""
-        subscribers: Collection[Subscription] = self._channels.get(channel, ())
+        subscribers = self.subscribers(channel)
         encoded: dict[Encoding, bytes] = {}
         for subscription in subscribers:
             matches = subscription.filter

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from girandola.core.grants import SubscribeGrant
 from girandola.core.recovery import Outcome, recover_cache, recover_stream
 from girandola.core.subscription import Subscription
+from girandola.core.together import together
 from girandola.errors import CHANNEL_LIMIT, UNSUBSCRIBED_BY_SERVER, UnsubscribeCode
 from girandola.model import StreamPosition
 from girandola.protocol.commands import Recovery, Subscribed, SubscribedByServer
@@ -49,19 +50,30 @@ async def join(subscription: Subscription, grant: SubscribeGrant, asked: Recover
     """Listen, be present, read what was missed, in this order; publications are held.
 
     Returns what the client is to be told; ``go_live`` must follow. Raises ``Withdrawn`` as soon
-    as the subscription is not current any more, and whatever the engine raises.
+    as the subscription is not current any more, and ``Unavailable``.
     """
+    begin(subscription, grant)
+    return await follow(subscription, grant, asked)
+
+
+def begin(subscription: Subscription, grant: SubscribeGrant) -> None:
+    """Be what the policy granted, and wish for publications. Waits for nothing."""
+    subscription.take(grant, subscription.session.client_info(grant.chan_info))
+    subscription.session.node.register(subscription)
+
+
+async def follow(subscription: Subscription, grant: SubscribeGrant, asked: Recovery) -> Subscribed:
+    """Do the rest of ``join`` behind ``begin``."""
     session = subscription.session
     node = session.node
     channel = subscription.channel
-    subscription.take(grant, session.client_info(grant.chan_info))
-    await node.listen(subscription)
+    interest = node.interest
+    await interest.heard(channel)
     look_again(subscription)
     if subscription.presence:
-        await node.add_presence(channel, session.client, session.info_in(subscription))
-        if not is_current(subscription):
-            await take_back_presence(subscription)
-            raise Withdrawn
+        interest.appear(channel, session.info_in(subscription))
+        await interest.seen(channel, session.client)
+        look_again(subscription)
     expires = bool(grant.expire_at) and grant.client_refreshes
     subscribed = Subscribed(
         was_recovering=asked.recover,
@@ -78,16 +90,6 @@ async def join(subscription: Subscription, grant: SubscribeGrant, asked: Recover
     subscribed.recoverable = subscription.recoverable
     subscribed.delta = subscription.deltas is not None
     return subscribed
-
-
-async def take_back_presence(subscription: Subscription) -> None:
-    """Remove the entry of a subscription that ended while the entry was being made.
-
-    Where the client has subscribed again meanwhile, the entry is that subscription's by now.
-    """
-    session = subscription.session
-    if subscription.channel not in session.subscriptions:
-        await session.node.remove_presence(subscription.channel, session.client)
 
 
 async def _take_position(
@@ -125,41 +127,39 @@ def go_live(subscription: Subscription, subscribed: Subscribed) -> None:
     """Let publications flow. The reply must be queued, with no wait in between."""
     session = subscription.session
     if not session.closed:
-        subscription.checked_offset = subscribed.top.offset
-        subscription.checked_at = session.node.clock.now()
         subscription.go_live(subscribed.top, has_latest=bool(subscribed.publications))
         session.plan_care(subscription)
+        if subscription.minds_gaps:
+            session.node.positions.watch(subscription.channel, subscription.offset)
 
 
-async def announce(subscription: Subscription) -> None:
+def announce(subscription: Subscription) -> None:
     """Tell the others that somebody joined."""
     session = subscription.session
     if subscription.join_leave and is_current(subscription):
-        await session.node.publish_join(subscription.channel, session.info_in(subscription))
+        session.node.interest.tell_join(subscription.channel, session.info_in(subscription))
 
 
-async def leave(subscription: Subscription) -> None:
-    """End what is out of the table already: no more pushes, presence gone, others told."""
+def leave(subscription: Subscription) -> None:
+    """End what is out of the table already: no more pushes, presence gone, others told.
+
+    What the engine has to do for it goes on behind our back.
+    """
     session = subscription.session
-    node = session.node
+    channel = subscription.channel
     was_live = subscription.held is None or subscription.lost
-    node.deafen(subscription)
-    try:
-        if subscription.presence and subscription.listening:
-            await node.remove_presence(subscription.channel, session.client)
-        if subscription.join_leave and was_live:
-            await node.publish_leave(subscription.channel, session.info_in(subscription))
-    finally:
-        await node.silence(subscription)
+    session.node.unregister(subscription)
+    if subscription.presence:
+        session.node.interest.vanish(channel, session.client)
+    if subscription.join_leave and was_live:
+        session.node.interest.tell_leave(channel, session.info_in(subscription))
 
 
 def abandon(subscription: Subscription) -> None:
-    """End a subscription now; what takes time goes on behind our back. Harmless if it is gone."""
+    """End a subscription now. Harmless if it is gone."""
     if is_current(subscription):
         del subscription.session.subscriptions[subscription.channel]
-        node = subscription.session.node
-        node.deafen(subscription)
-        node.clock.spawn(leave(subscription))
+        leave(subscription)
 
 
 # ── from the server's side ───────────────────────────────────────────────────────────────────
@@ -168,24 +168,32 @@ def abandon(subscription: Subscription) -> None:
 async def join_all(session: "Session", grants: dict[str, SubscribeGrant]) -> dict[str, Subscribed]:
     """Make the server-side subscriptions of a connect; none is live before the reply.
 
-    Returns what the client is to be told, without those that were ended meanwhile. Raises
-    ``Withdrawn`` when the session has closed.
+    They are made side by side. Returns what the client is to be told, without those that were
+    ended meanwhile. Raises ``Withdrawn`` when the session has closed, and ``Unavailable``.
     """
+    entered = {channel: enter(session, channel, server_side=True) for channel in grants}
+    for channel, subscription in entered.items():
+        begin(subscription, grants[channel])
+    outcomes = await together(
+        session.node.clock,
+        [follow(entered[channel], grant, grant.recovery) for channel, grant in grants.items()],
+    )
+    if session.closed:
+        raise Withdrawn
     made: dict[str, Subscribed] = {}
-    for channel, grant in grants.items():
-        subscription = enter(session, channel, server_side=True)
-        try:
-            made[channel] = await join(subscription, grant, grant.recovery)
-        except Withdrawn:
-            if session.closed:
-                raise
-    return {channel: made[channel] for channel in made if channel in session.subscriptions}
+    for (channel, subscription), outcome in zip(entered.items(), outcomes, strict=True):
+        if isinstance(outcome, Exception):
+            if not isinstance(outcome, Withdrawn):
+                raise outcome
+        elif is_current(subscription):
+            made[channel] = outcome
+    return made
 
 
 async def subscribe_by_server(session: "Session", channel: str, grant: SubscribeGrant) -> None:
     """Subscribe a session and tell the client; nothing if it is subscribed already.
 
-    Raises what the engine raises; the session then goes on without the channel.
+    Raises ``Unavailable``; the session then goes on without the channel.
     """
     if not session.connected or channel in session.subscriptions:
         return
@@ -211,10 +219,10 @@ async def subscribe_by_server(session: "Session", channel: str, grant: Subscribe
         for publication in subscribed.publications:
             session.push(channel, publication)
     go_live(subscription, subscribed)
-    await announce(subscription)
+    announce(subscription)
 
 
-async def unsubscribe_by_server(
+def unsubscribe_by_server(
     session: "Session", channel: str = "", why: UnsubscribeCode = UNSUBSCRIBED_BY_SERVER
 ) -> None:
     """End one subscription, or all when ``channel`` is empty, and tell the client of each."""
@@ -222,4 +230,4 @@ async def unsubscribe_by_server(
         subscription = session.subscriptions.pop(name, None)
         if subscription is not None:
             session.push_unsubscribed(subscription, why)
-            await leave(subscription)
+            leave(subscription)

@@ -9,7 +9,7 @@ from typing import Any
 from google.protobuf.message import DecodeError
 from msgspec import Struct
 
-from girandola.model import NodeInfo, StreamPosition
+from girandola.model import NodeInfo, StreamPosition, Target
 from girandola.protocol.pb import control_pb2 as pb
 from girandola.protocol.protobuf_values import text, uint32
 
@@ -33,18 +33,6 @@ class Unreadable(Exception):
 # ── what is said ─────────────────────────────────────────────────────────────────────────────
 
 
-class Audience(Struct, frozen=True, kw_only=True):
-    """Which connections a call is about: those of ``user``, narrowed to a client or a session.
-
-    The empty user id stands for the anonymous users; with ``all_users`` it stands for everybody.
-    """
-
-    user: str = ""
-    client: str = ""
-    session: str = ""
-    all_users: bool = False
-
-
 class NodePing(Struct, frozen=True):
     """What a node tells of itself, every few seconds. The first one of a node is answered."""
 
@@ -58,7 +46,7 @@ class NodeGone(Struct, frozen=True):
 class Subscribe(Struct, frozen=True, kw_only=True):
     """Subscribe connections to ``channel``. Fields as in ``core.grants.SubscribeGrant``."""
 
-    audience: Audience
+    target: Target
     channel: str
     presence: bool = False
     join_leave: bool = False
@@ -75,7 +63,7 @@ class Subscribe(Struct, frozen=True, kw_only=True):
 class Unsubscribe(Struct, frozen=True, kw_only=True):
     """End subscriptions to ``channel``, or all of them where it is empty."""
 
-    audience: Audience
+    target: Target
     channel: str = ""
     code: int = 0
     reason: str = ""
@@ -84,7 +72,7 @@ class Unsubscribe(Struct, frozen=True, kw_only=True):
 class Disconnect(Struct, frozen=True, kw_only=True):
     """End connections, but for the client ids in ``whitelist``."""
 
-    audience: Audience
+    target: Target
     code: int = 0
     reason: str = ""
     whitelist: tuple[str, ...] = ()
@@ -96,7 +84,7 @@ class Refresh(Struct, frozen=True, kw_only=True):
     An empty ``info`` leaves what others see as it is.
     """
 
-    audience: Audience
+    target: Target
     expired: bool = False
     expire_at: int = 0
     info: bytes = b""
@@ -147,12 +135,12 @@ def write(sender: str, message: Message) -> bytes:
     return pb.Command(uid=sender, **{name: body}).SerializeToString()
 
 
-def _audience(audience: Audience) -> dict[str, Any]:
+def _target(target: Target) -> dict[str, Any]:
     return {
-        "user": text(audience.user),
-        "client": text(audience.client),
-        "session": text(audience.session),
-        "all_users": audience.all_users,
+        "user": text(target.user),
+        "client": text(target.client),
+        "session": text(target.session),
+        "all_users": target.all_users,
     }
 
 
@@ -187,7 +175,7 @@ def _subscribe(message: Subscribe) -> tuple[str, Any]:
         data=message.data,
         expire_at=message.expire_at,
         source=uint32(message.source),
-        **_audience(message.audience),
+        **_target(message.target),
     )
 
 
@@ -196,7 +184,7 @@ def _unsubscribe(message: Unsubscribe) -> tuple[str, Any]:
         channel=text(message.channel),
         code=uint32(message.code),
         reason=text(message.reason),
-        **_audience(message.audience),
+        **_target(message.target),
     )
 
 
@@ -208,7 +196,7 @@ def _disconnect(message: Disconnect) -> tuple[str, Any]:
         reason=text(message.reason),
         reconnect=reconnect,
         whitelist=[text(client) for client in message.whitelist],
-        **_audience(message.audience),
+        **_target(message.target),
     )
 
 
@@ -217,7 +205,7 @@ def _refresh(message: Refresh) -> tuple[str, Any]:
         expired=message.expired,
         expire_at=message.expire_at,
         info=message.info,
-        **_audience(message.audience),
+        **_target(message.target),
     )
 
 
@@ -270,8 +258,8 @@ def read(frame: bytes) -> tuple[str, Message]:
     raise Unreadable("expected one of the messages that nodes have")
 
 
-def _audience_of(body: Any) -> Audience:
-    return Audience(
+def _target_of(body: Any) -> Target:
+    return Target(
         user=body.user, client=body.client, session=body.session, all_users=body.all_users
     )
 
@@ -295,7 +283,7 @@ def _node_of(node: pb.Node) -> NodePing:
 def _subscribe_of(body: pb.Subscribe) -> Subscribe:
     since = body.recover_since
     return Subscribe(
-        audience=_audience_of(body),
+        target=_target_of(body),
         channel=body.channel,
         presence=body.emit_presence,
         join_leave=body.emit_join_leave,
@@ -317,16 +305,16 @@ _READERS: dict[str, Any] = {
     "shutdown": lambda body: NodeGone(),
     "subscribe": _subscribe_of,
     "unsubscribe": lambda body: Unsubscribe(
-        audience=_audience_of(body), channel=body.channel, code=body.code, reason=body.reason
+        target=_target_of(body), channel=body.channel, code=body.code, reason=body.reason
     ),
     "disconnect": lambda body: Disconnect(
-        audience=_audience_of(body),
+        target=_target_of(body),
         code=body.code,
         reason=body.reason,
         whitelist=tuple(body.whitelist),
     ),
     "refresh": lambda body: Refresh(
-        audience=_audience_of(body),
+        target=_target_of(body),
         expired=body.expired,
         expire_at=body.expire_at,
         info=body.info,

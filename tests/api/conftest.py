@@ -82,7 +82,7 @@ class ApiNode(Node):
     ) -> None:
         self._ask("refresh", target, expired, expire_at, info)
 
-    def channels(self, pattern: str = "") -> dict[str, int]:
+    async def channels(self, pattern: str = "") -> dict[str, int]:
         return {
             channel: count
             for channel, count in self.listeners.items()
@@ -101,6 +101,7 @@ class Api:
     def __init__(self) -> None:
         self.clock = FakeClock()
         self.node = ApiNode(self.clock)
+        self.clock.result(self.node.start())
         self.section = SECTION
         self.methods = Methods(self.node, lambda: Channels(self.section))
         self.door = ApiDoor(self.methods, HttpApiOptions(key=KEY), ClassicOptions())

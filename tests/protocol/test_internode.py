@@ -4,9 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from girandola.model import NodeInfo, StreamPosition
+from girandola.model import NodeInfo, StreamPosition, Target
 from girandola.protocol import internode as say
-from girandola.protocol.internode import Audience
 
 UID = b"\x0a\x02n1"
 """The field ``uid`` of a command, of the node "n1"."""
@@ -35,24 +34,24 @@ LITERAL = [
     ),
     (say.NodeGone(), b"\x3a\x00"),
     (
-        say.Unsubscribe(audience=Audience(user="42"), channel="news", code=2000, reason="go"),
+        say.Unsubscribe(target=Target(user="42"), channel="news", code=2000, reason="go"),
         field(5, b"\x0a\x04news\x12\x0242\x28\xd0\x0f\x32\x02go"),
     ),
     (
-        say.Disconnect(audience=Audience(user="42", client="c"), code=3503, whitelist=("a", "b")),
+        say.Disconnect(target=Target(user="42", client="c"), code=3503, whitelist=("a", "b")),
         field(6, b"\x0a\x0242\x12\x01a\x12\x01b\x18\xaf\x1b\x32\x01c"),
     ),
     (
-        say.Disconnect(audience=Audience(all_users=True), code=3001, reason="off"),
+        say.Disconnect(target=Target(all_users=True), code=3001, reason="off"),
         field(6, b"\x18\xb9\x17\x22\x03off\x28\x01\x48\x01"),
     ),
     (
-        say.Refresh(audience=Audience(user="42", session="s"), expire_at=7, info=b"{}"),
+        say.Refresh(target=Target(user="42", session="s"), expire_at=7, info=b"{}"),
         field(12, b"\x0a\x0242\x20\x07\x2a\x02{}\x32\x01s"),
     ),
     (
         say.Subscribe(
-            audience=Audience(user="42"),
+            target=Target(user="42"),
             channel="news",
             presence=True,
             positioned=True,

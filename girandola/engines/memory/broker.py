@@ -5,6 +5,8 @@ returns. Knows nothing of who may publish or of channel options beyond ``Publish
 Rules: modern.md section 10.2, and classic.md section 8.1 for ``drop_inactive``.
 """
 
+from collections.abc import Mapping, Sequence
+
 from girandola.core.grants import PublishOptions
 from girandola.core.ports import BrokerEvents, Clock, HistoryPage, PublishResult
 from girandola.engines.memory.deadlines import Deadlines
@@ -21,6 +23,7 @@ MAX_REMEMBERED_KEYS = 100_000
 class MemoryBroker:
     """``core.ports.Broker`` in dictionaries."""
 
+    far = False
     keeps_history = True
 
     def __init__(self, clock: Clock) -> None:
@@ -34,9 +37,16 @@ class MemoryBroker:
         self._linger_deadlines = Deadlines(clock, self._look_at_lingering)
         self._answers = _Answers(clock)
 
-    def start(self, events: BrokerEvents) -> None:
+    async def start(self, events: BrokerEvents) -> None:
         """See ``Broker.start``."""
         self._events = events
+
+    async def check(self) -> None:
+        """See ``Engine.check``."""
+
+    async def close(self) -> None:
+        """See ``Engine.close``."""
+        self._events = None
 
     # ── publishing ───────────────────────────────────────────────────────────────────────────
 
@@ -101,18 +111,19 @@ class MemoryBroker:
 
     # ── subscriptions ────────────────────────────────────────────────────────────────────────
 
-    async def subscribe(self, channel: str) -> None:
+    async def subscribe(self, channels: Sequence[str]) -> None:
         """See ``Broker.subscribe``."""
-        self._subscribed.add(channel)
+        self._subscribed.update(channels)
 
-    async def unsubscribe(self, channel: str, linger: float = 0.0) -> None:
+    async def unsubscribe(self, channels: Mapping[str, float]) -> None:
         """See ``Broker.unsubscribe``."""
-        self._subscribed.discard(channel)
-        if linger > 0:
-            until = self._clock.now() + linger
-            if channel not in self._lingering:
-                self._linger_deadlines.watch(channel, until)
-            self._lingering[channel] = until
+        for channel, linger in channels.items():
+            self._subscribed.discard(channel)
+            if linger > 0:
+                until = self._clock.now() + linger
+                if channel not in self._lingering:
+                    self._linger_deadlines.watch(channel, until)
+                self._lingering[channel] = until
 
     def _is_active(self, channel: str) -> bool:
         return channel in self._subscribed or self._lingering.get(channel, 0.0) > self._clock.now()
