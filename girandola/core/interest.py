@@ -1,9 +1,9 @@
 """What this node wants of the engine, and has: channels it hears, members it has made present.
 
-The only caller of ``Broker.subscribe`` and ``unsubscribe``, of ``PresenceStore.put`` and ``remove``,
-and of what tells others of joins and leaves. Nothing that ends waits here, and nothing here raises
-but the two methods that say so. How wishes come true is in ``wishes.py``. Knows neither sessions nor
-who may do what.
+The only caller of ``Broker.subscribe`` and ``unsubscribe``, of ``PresenceStore.put`` and
+``remove``, and of what tells others of joins and leaves. Nothing that ends waits here, and nothing
+here raises but the two methods that say so. How wishes come true is in ``wishes.py``. Knows neither
+sessions nor who may do what.
 """
 
 from collections import deque

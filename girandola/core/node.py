@@ -304,9 +304,7 @@ class Node:
     ) -> None:
         """Change when connections expire (Unix seconds, 0 for never), or end them as expired."""
         await self._everywhere(
-            internode.Refresh(
-                target=target, expired=expired, expire_at=expire_at, info=info or b""
-            )
+            internode.Refresh(target=target, expired=expired, expire_at=expire_at, info=info or b"")
         )
 
     async def _everywhere(self, message: Message) -> None:

@@ -146,7 +146,7 @@ class HistoryPage(Struct, frozen=True):
 
 
 class Engine(Protocol):
-    """What all engines share. Calls end within a time of the engine's own, by an exception at worst.
+    """What all engines share. Calls end in a time of the engine's own, by an exception at worst.
 
     Any exception but ``errors.Reject`` is a failure of the engine: who asked gets an internal
     error, and the log one line, however many ask.

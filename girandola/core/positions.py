@@ -135,7 +135,8 @@ class Positions:
         channel = subscription.channel
         page = await self._read(channel, subscription.meta_ttl)
         if any(_is_behind(each, page.top) for each in self._minding(channel)):
-            self._doubted[channel] = (self._clock.now() + PATIENCE, page.top)
+            # A doubt there is already is not put off by looking again.
+            self._doubted.setdefault(channel, (self._clock.now() + PATIENCE, page.top))
 
     def _judge(self, now: float) -> None:
         """End the subscriptions that still lack what was in the stream a while ago."""

@@ -113,9 +113,7 @@ class Subscription:
     def minds_gaps(self) -> bool:
         """Whether it is live and must not lack a publication of its stream."""
         return (
-            self.positioned
-            and self.held is None
-            and self.session.codec.traits.on_gap != "nothing"
+            self.positioned and self.held is None and self.session.codec.traits.on_gap != "nothing"
         )
 
     def deliver(self, push: Publication, data: bytes) -> None:

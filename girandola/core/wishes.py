@@ -6,7 +6,7 @@ those in between are never asked for. Rule 3: a call that failed may have taken 
 the key is asked for again, with back-off, until the table is known to be as wished. Rule 4: what is
 wished in one tick goes out together.
 
-Knows neither channels nor presence, and no engine: two functions that put and drop many keys at once.
+Knows neither channels nor presence, and no engine: two functions that put and drop many keys.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
