@@ -4,10 +4,9 @@ Pure look-ups on names; who is asking, and whether they may, is for the policy. 
 modern.md section 8.4 and classic.md section 3.2.
 """
 
-import re
-
 from girandola.errors import UNKNOWN_CHANNEL, Reject
 from girandola.options import ChannelOptions, ChannelSection
+from girandola.regex import Regex
 
 
 class Channels:
@@ -19,7 +18,7 @@ class Channels:
             namespace.name: _completed(namespace, section) for namespace in section.namespaces
         }
         self._regexes = {
-            name: re.compile(options.channel_regex)
+            name: Regex(options.channel_regex)
             for name, options in self._options.items()
             if options.channel_regex
         }
@@ -51,8 +50,9 @@ class Channels:
         return channel[start:end] if end >= 0 else ""
 
     def is_private(self, channel: str) -> bool:
-        """Tell whether subscribing always needs a token or a sign."""
-        return channel.startswith(self.section.private_prefix)
+        """Tell whether subscribing always needs a token or a sign; false where no prefix is set."""
+        prefix = self.section.private_prefix
+        return bool(prefix) and channel.startswith(prefix)
 
     def is_too_long(self, channel: str) -> bool:
         """Tell whether a client may not use so long a name (UTF-8 bytes count)."""
@@ -69,7 +69,7 @@ class Channels:
             return channel.isascii()
         if namespace:
             channel = channel.partition(self.section.namespace_boundary)[2]
-        return regex.search(channel) is not None
+        return regex.found_in(channel)
 
     def is_user_limited(self, channel: str) -> bool:
         """Tell whether the name lists the users allowed. The namespace may not care."""
@@ -77,10 +77,16 @@ class Channels:
         return bool(boundary) and boundary in channel
 
     def allows_user(self, channel: str, user: str) -> bool:
-        """Tell whether ``user`` is among those listed; true where the name lists nobody."""
+        """Tell whether ``user`` is among those listed; true where the name has no list.
+
+        An empty entry of a list is nobody's. A list without any entry (``inbox#``) is that of the
+        users without an id; whether these may be there at all, the namespace says.
+        """
         if not self.is_user_limited(channel):
             return True
         listed = channel.rpartition(self.section.user_boundary)[2]
+        if not user:
+            return not listed
         separator = self.section.user_separator
         return user in (listed.split(separator) if separator else [listed])
 

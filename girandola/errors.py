@@ -98,7 +98,7 @@ SUBSCRIPTION_EXPIRED = Disconnect(3006, "subscription expired", "subscription_ex
 SLOW = Disconnect(3008, "slow", "slow")
 """The peer reads more slowly than its channels are published into; what was queued is dropped."""
 WRITE_ERROR = Disconnect(3009, "write error", "write_error")
-"""A write did not finish in time."""
+"""A write failed, or did not finish in time."""
 INSUFFICIENT_STATE = Disconnect(3010, "insufficient state", "insufficient_state")
 """A publication was missed; the client must come back and recover."""
 FORCE_RECONNECT = Disconnect(3011, "force reconnect", "force_reconnect")
@@ -124,7 +124,7 @@ CONNECTION_LIMIT = Disconnect(3504, "connection limit", "connection_limit")
 CHANNEL_LIMIT = Disconnect(3505, "channel limit", "channel_limit")
 """More server-side subscriptions than ``client.channel_limit``."""
 INAPPROPRIATE_PROTOCOL = Disconnect(3506, "inappropriate protocol", "inappropriate_protocol")
-"""A payload cannot be written in the encoding of this connection."""
+"""A payload cannot be written in the encoding of this connection: never, ``null`` is sent."""
 PERMISSION_DENIED_CLOSE = Disconnect(3507, "permission denied", "permission_denied")
 """The connection is not allowed."""
 NOT_AVAILABLE_CLOSE = Disconnect(3508, "not available", "not_available")
@@ -170,7 +170,3 @@ UNSUBSCRIBED_INSUFFICIENT_STATE = UnsubscribeCode(2500, "insufficient state")
 """A publication was missed; the client must resubscribe and recover."""
 UNSUBSCRIBED_EXPIRED = UnsubscribeCode(2501, "subscription expired")
 """The subscription ran out and was not refreshed in time."""
-
-
-class Unencodable(Exception):
-    """A payload that the encoding of a connection cannot carry (binary data in JSON)."""

@@ -15,6 +15,8 @@ Duration = Annotated[float, Meta(extra={"type": "duration"})]
 
 Count = Annotated[int, Meta(ge=0)]
 
+DEFAULT_CHANNEL_LIMIT = 128
+
 EndpointPath = Annotated[str, Meta(description="Path of the endpoint.")]
 
 
@@ -133,14 +135,16 @@ class ChannelOptions(Struct, frozen=True, kw_only=True):
         str,
         Meta(
             extra={"type": "regex"},
-            description="What clients' channel names must contain, after the namespace.",
+            description="What clients' channel names must contain, after the namespace; "
+            "^ and $ stand for its ends.",
         ),
     ] = ""
     publication_data_format: Annotated[
         str,
         Meta(
             extra={"choices": ("", "json", "json_object", "binary")},
-            description="What publications must be; empty refuses empty data only.",
+            description="What publications must be; empty refuses empty data only. What is no JSON "
+            "reads null to clients that speak JSON.",
         ),
     ] = ""
     watch: Annotated[
@@ -154,6 +158,14 @@ class ChannelOptions(Struct, frozen=True, kw_only=True):
             "server subscribes them (girandola; server_side of v2)."
         ),
     ] = False
+    subscription_type: Annotated[
+        str,
+        Meta(
+            extra={"choices": ("", "stream", "map", "map_clients", "map_users", "shared_poll")},
+            description="What subscriptions are; empty: stream. The others are not built yet: "
+            "clients are refused there.",
+        ),
+    ] = ""
 
     @property
     def keeps_history(self) -> bool:
@@ -197,10 +209,18 @@ class ChannelSection(Struct, frozen=True, kw_only=True):
         int, Meta(ge=1, description="Longest channel name a client may use, in bytes.")
     ] = 255
     private_prefix: Annotated[
-        str, Meta(description="Channels that start with it need a subscription token.")
+        str,
+        Meta(
+            description="Channels that start with it need a subscription token; empty switches "
+            "it off."
+        ),
     ] = "$"
-    namespace_boundary: Annotated[str, Meta(description="Ends the namespace in a name.")] = ":"
-    user_boundary: Annotated[str, Meta(description="Begins the list of allowed users.")] = "#"
+    namespace_boundary: Annotated[
+        str, Meta(description="Ends the namespace in a name; empty switches namespaces off.")
+    ] = ":"
+    user_boundary: Annotated[
+        str, Meta(description="Begins the list of allowed users; empty switches it off.")
+    ] = "#"
     user_separator: Annotated[str, Meta(description="Separates the allowed users.")] = ","
     client_boundary: Annotated[
         str,
@@ -272,10 +292,15 @@ class ClientOptions(Struct, frozen=True, kw_only=True):
         Duration, Meta(ge=0, description="Grace to refresh a subscription after it expired.")
     ] = 25.0
     channel_limit: Annotated[
-        int, Meta(ge=0, description="Most subscriptions of one connection.")
-    ] = 128
+        int, Meta(ge=0, description="Most subscriptions of one connection; 0 means the default.")
+    ] = DEFAULT_CHANNEL_LIMIT
     queue_max_size: Annotated[
-        int, Meta(ge=1, description="Bytes queued for a slow client before it is closed.")
+        int,
+        Meta(
+            ge=1,
+            description="Bytes queued for a slow client before it is closed. What would make an "
+            "answer larger is not recovered; larger publications are refused.",
+        ),
     ] = 1048576
     presence_update_interval: Annotated[
         Duration, Meta(gt=0, description="How often connections re-assert their presence.")
@@ -303,6 +328,11 @@ class ClientOptions(Struct, frozen=True, kw_only=True):
         Meta(description="How a one-way connection ends when its connect is refused."),
     ] = ConnectCodeToDisconnect()
 
+    @property
+    def subscription_limit(self) -> int:
+        """Most subscriptions of one connection."""
+        return self.channel_limit or DEFAULT_CHANNEL_LIMIT
+
 
 class TokenOptions(Struct, frozen=True, kw_only=True):
     """How JSON Web Tokens are verified (``client.token.*``)."""
@@ -317,13 +347,13 @@ class TokenOptions(Struct, frozen=True, kw_only=True):
         int, Meta(ge=0, description="Unix seconds until which the key before is good; 0: always.")
     ] = 0
     rsa_public_key: Annotated[
-        str, Meta(description="PEM public key of RS256, RS384 and RS512 tokens.")
+        str, Meta(description="PEM public key, or certificate, of RS256, RS384 and RS512 tokens.")
     ] = ""
     ecdsa_public_key: Annotated[
-        str, Meta(description="PEM public key of ES256, ES384 and ES512 tokens.")
+        str, Meta(description="PEM public key, or certificate, of ES256, ES384 and ES512 tokens.")
     ] = ""
     eddsa_public_key: Annotated[
-        str, Meta(description="PEM public key (Ed25519) of EdDSA tokens (girandola).")
+        str, Meta(description="PEM public key, or certificate, of EdDSA tokens (girandola).")
     ] = ""
     jwks_public_endpoint: Annotated[
         str,
@@ -413,6 +443,14 @@ class ClassicOptions(Struct, frozen=True, kw_only=True):
     allow_empty_secret: Annotated[
         bool,
         Meta(description="Check 2018 tokens against an empty key, so that anybody can make them."),
+    ] = False
+    allow_ambiguous_signatures: Annotated[
+        bool,
+        Meta(
+            description="Take 2018 tokens with any timestamp and any info, and signs with any "
+            "info. What was signed for one user can then be shown as another's: user, time and "
+            "info are signed without separators (docs/credentials-of-2018.md)."
+        ),
     ] = False
     connection_lifetime: Annotated[
         Duration, Meta(ge=0, description="How long 2018 tokens are valid; 0: for ever.")

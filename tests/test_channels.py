@@ -54,11 +54,11 @@ def test_without_a_boundary_there_are_no_namespaces() -> None:
     assert channels(namespace_boundary="").namespace("news:x") == ""
 
 
-def test_without_a_prefix_the_whole_name_is_looked_at() -> None:
-    """An empty prefix is one that every name has: as in 2018, all channels are private then."""
+def test_without_a_prefix_no_channel_is_private_and_the_whole_name_is_looked_at() -> None:
     names = channels(private_prefix="")
     assert names.namespace("$news:x") == "$news"
-    assert names.is_private("news")
+    assert not names.is_private("news")
+    assert not names.is_private("$news")
 
 
 def test_options_are_those_of_the_namespace() -> None:
@@ -147,6 +147,20 @@ def test_a_regex_is_searched_in_what_follows_the_namespace(channel: str, good: b
     assert names.is_well_named(channel) is good
 
 
+@pytest.mark.parametrize(
+    ("regex", "good", "bad"),
+    [
+        (r"^\d+$", ["12"], ["12\n", "١٢", "1a", ""]),
+        (r"^[[:alnum:]]{3,20}$", ["abc123"], ["ab", "ab_c", "été"]),
+        (r"^\p{L}+\z", ["Grüße"], ["Grüße1", "Grüße\n"]),
+        (r"^(?<room>[a-z]+)$", ["abc"], ["ABC"]),
+    ],
+)
+def test_a_regex_is_in_the_language_of_re2(regex: str, good: list[str], bad: list[str]) -> None:
+    names = channels_of({"chat": {"channel_regex": regex}})
+    assert [name for name in [*good, *bad] if names.is_well_named(f"chat:{name}")] == good
+
+
 def test_outside_of_namespaces_a_regex_sees_the_whole_name() -> None:
     """With its private prefix."""
     names = channels_of({"": {"channel_regex": r"^\$?[a-z]+$"}})
@@ -171,12 +185,22 @@ def test_outside_of_namespaces_a_regex_sees_the_whole_name() -> None:
         ("room#42#7", "7", True),
         ("room#", "", True),
         ("room#", "42", False),
+        ("room#42,", "42", True),
+        ("room#42,", "", False),
+        ("room#,42", "", False),
+        ("room#42,,7", "", False),
+        ("room#,", "", False),
         ("#42", "42", True),
     ],
 )
 def test_users_are_listed_after_the_last_boundary(channel: str, user: str, allowed: bool) -> None:
     assert channels().allows_user(channel, user) is allowed
     assert channels().is_user_limited(channel) is ("#" in channel)
+
+
+@given(st.lists(st.sampled_from(["", "42", "7"]), min_size=2, max_size=5))
+def test_an_empty_entry_of_a_list_is_nobodys(users: list[str]) -> None:
+    assert not channels().allows_user("room#" + ",".join(users), "")
 
 
 def test_user_boundaries_are_configurable() -> None:

@@ -17,7 +17,7 @@ from msgspec import Raw, Struct
 
 from girandola.api import schema
 from girandola.api.http import json_response, refuse
-from girandola.api.methods import Methods, has_format
+from girandola.api.methods import Methods
 from girandola.auth import signs
 from girandola.core.grants import publish_options
 from girandola.core.node import Target
@@ -244,7 +244,7 @@ async def _publish_one(
 
     async def publish() -> None:
         options = methods.options(channel)
-        if not has_format(data, options.publication_data_format):
+        if not raw_json.has_format(data, options.publication_data_format):
             raise _Refusal(INVALID_MESSAGE)
         publication = Publication(data=data, uid=uid, client=client)
         await methods.node.publish(channel, publication, publish_options(options))
@@ -287,8 +287,6 @@ async def _history(methods: Methods, params: ChannelParams) -> Answer:
         return [
             _message(params.channel, publication, page.top.epoch)
             for publication in reversed(page.publications)
-            # What is not JSON could not be sent to clients of 2018 either.
-            if raw_json.is_json(publication.data)
         ]
 
     return await _read(params.channel, read)
@@ -376,7 +374,7 @@ def _message(channel: str, publication: Publication, epoch: str) -> dict[str, An
         members["client"] = client
     if info is not None:
         members["info"] = _client_info(info)
-    return members | {"channel": channel, "data": Raw(publication.data)}
+    return members | {"channel": channel, "data": Raw(raw_json.verbatim(publication.data))}
 
 
 def _node_info(methods: Methods, info: NodeInfo) -> dict[str, Any]:

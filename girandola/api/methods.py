@@ -111,7 +111,7 @@ class Methods:
         if not request.channel:
             raise Reject(BAD_REQUEST, "expected a channel")
         data = _payload("data", request.data, request.b64data)
-        fits = partial(has_format, data)
+        fits = partial(raw_json.has_format, data)
         result = await self._publish(request.channel, data, fits, request)
         return schema.PublishResult(result.position.offset, result.position.epoch)
 
@@ -122,7 +122,7 @@ class Methods:
         data = _payload("data", request.data, request.b64data)
         if not data and not any(map(self._takes_nothing, request.channels)):
             raise Reject(BAD_REQUEST, "expected data")
-        fits = cache(partial(has_format, data))
+        fits = cache(partial(raw_json.has_format, data))
 
         async def respond(channel: str) -> schema.PublishResponse:
             try:
@@ -423,16 +423,6 @@ def _read_command(command: dict[str, Raw] | None) -> tuple[str, Any] | Error:
 
 
 # ── from requests to what the core knows ─────────────────────────────────────────────────────
-
-
-def has_format(data: bytes, wanted: str) -> bool:
-    """Tell whether ``data`` is as a ``publication_data_format`` wants it."""
-    if not wanted:
-        return bool(data)
-    if wanted == "binary":
-        return True
-    is_object = data.lstrip()[:1] == b"{"
-    return (is_object or wanted == "json") and raw_json.is_json(data)
 
 
 def _payload(name: str, raw: Raw, encoded: str) -> bytes:

@@ -62,10 +62,11 @@ class Application:
             connection_tokens=rules.connection_tokens,
             subscription_tokens=rules.subscription_tokens,
             time=clock.time,
+            legacy=rules.legacy,
         )
         self.node = Node(
             clock=clock,
-            broker=MemoryBroker(clock),
+            broker=MemoryBroker(clock, config.engine.memory.max_streams),
             presence=MemoryPresence(),
             policy=self._policy,
             options=config.client,
@@ -79,6 +80,7 @@ class Application:
                 config.client.connection_limit, config.client.connection_rate_limit, clock.now
             ),
             _kept_headers(config),
+            config.client.user_id_http_header.lower(),
         )
         self._door = WebSocketDoor(self._entrance, config.websocket)
         # Its sessions outlive requests, so it stays when the routes are made anew.
@@ -109,6 +111,7 @@ class Application:
             config.client.connection_limit, config.client.connection_rate_limit
         )
         self._entrance.kept_headers = _kept_headers(config)
+        self._entrance.identity_header = config.client.user_id_http_header.lower()
         self._door.configure(config.websocket)
         self._api.configure(config.http_api, config.classic)
         for door in self._sockjs.values():
@@ -154,6 +157,7 @@ class Application:
                 "client.subscription_token" if separate else "client.token",
             ),
             time=self._clock.time,
+            legacy=config.legacy,
         )
 
     def _verifier(self, config: Config, options: TokenOptions, section: str) -> Verifier:

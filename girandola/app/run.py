@@ -41,6 +41,8 @@ def run(loaded: Loaded, sources: Sources) -> int:
         return _refuse_to_start(str(error))
     for warning in loaded.warnings:
         logger.warning("%s", warning)
+    for cast in loaded.casts:
+        logger.debug("%s", cast)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(_serve(loaded, sources))
@@ -217,6 +219,8 @@ def _say_hello(loaded: Loaded, listeners: Listeners) -> None:
         config.engine.type,
         where if loaded.found else f"no file {loaded.path}, defaults",
     )
+    if loaded.dotenv:
+        logger.info("variables from %s", loaded.dotenv)
     if not config.client.allowed_origins:
         logger.info("client.allowed_origins is empty: browsers cannot connect")
     for address, paths in listeners.where:

@@ -15,6 +15,7 @@ import aiohttp
 from msgspec import Struct
 
 from girandola.auth.keys import SetKey, from_jwk_set
+from girandola.regex import Regex
 
 logger = logging.getLogger(__name__)
 
@@ -159,7 +160,7 @@ class EndpointTemplate:
         self.names = set(_PLACEHOLDER.findall(url))
         _check_url(_PLACEHOLDER.sub("x", url))
         for name in sorted(self.names):
-            holders = [regex for regex in regexes if name in re.compile(regex).groupindex]
+            holders = [regex for regex in regexes if name in Regex(regex).names]
             if not holders:
                 raise ValueError(f"{{{{{name}}}}} names no group of issuer_regex or audience_regex")
             if not insecure and not all(_lists_its_values(name, regex) for regex in holders):
@@ -195,8 +196,9 @@ def _check_url(url: str) -> None:
 
 
 def _lists_its_values(name: str, regex: str) -> bool:
-    start = f"(?P<{name}>"
-    return all(_ALTERNATION.match(rest) is not None for rest in regex.split(start)[1:])
+    """Tell whether every group of this name, in either spelling, is a list of plain texts."""
+    starts = re.split(rf"\(\?P?<{name}>", regex)[1:]
+    return bool(starts) and all(_ALTERNATION.match(rest) is not None for rest in starts)
 
 
 def _shown(url: str) -> str:

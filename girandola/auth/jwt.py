@@ -1,16 +1,14 @@
 """JSON Web Tokens of connections and subscriptions: verified, and turned into plain values.
 
-Claims and the order of checks: modern.md sections 8.2 and 8.3. Nothing here knows connections,
-channel options or replies; a token is good, expired or invalid, and the policy says what follows.
-Reasons never hold any part of a token's text.
+The order of checks: modern.md sections 8.2 and 8.3. What claims say is read by ``claims.py``.
+Nothing here knows connections, channel options or replies; a token is good, expired or invalid, and
+the policy says what follows. Reasons never hold any part of a token's text.
 """
 
 import base64
 import binascii
 import hmac
 import json
-import math
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -18,127 +16,32 @@ import msgspec
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 from msgspec import Raw, Struct
 
+from girandola.auth.claims import (
+    Claims,
+    ConnectionToken,
+    InvalidToken,
+    SubscriptionToken,
+    Times,
+    TokenExpired,
+    connection_token_of,
+    decode_claims,
+    decode_claims_other_user,
+    subscription_token_of,
+    times_of,
+)
 from girandola.auth.jwks import EndpointTemplate, KeySets
 from girandola.auth.keys import KINDS, PublicKey, from_pem, has_signed, kind
-from girandola.core.grants import SubscribeOverride
 from girandola.options import TokenOptions
 from girandola.protocol import raw_json
+from girandola.regex import Regex
 
 MAX_TOKEN = 64 * 1024
 MAX_CACHED_HEADERS = 512
 MAX_CACHED_HEADER = 1024
 MAX_REGEX_SUBJECT = 1024
-"""Longest issuer or audience that a regex is tried on: regexes may take long on long texts."""
+"""Longest issuer or audience that a regex is tried on: a stranger chooses them."""
 
 _DIGESTS = {"HS256": "sha256", "HS384": "sha384", "HS512": "sha512"}
-
-
-class InvalidToken(Exception):
-    """The token is none of ours, whenever it is shown. The text is for the log."""
-
-
-class TokenExpired(Exception):
-    """The token is genuine, but its time is over or has not come."""
-
-
-# ── what tokens say ──────────────────────────────────────────────────────────────────────────
-
-
-class TokenSubscription(Struct, frozen=True):
-    """A server-side subscription that a connection token asks for."""
-
-    info: bytes = b""
-    data: bytes = b""
-    override: SubscribeOverride = SubscribeOverride()
-
-
-class ConnectionToken(Struct, frozen=True, kw_only=True):
-    """What a connection token says.
-
-    ``info`` and ``meta`` are empty where absent. ``expire_at``: when the connection ends, in Unix
-    seconds, 0 for never. ``subs`` holds what either of the claims ``subs`` and ``channels`` says.
-    """
-
-    user: str = ""
-    info: bytes = b""
-    meta: bytes = b""
-    expire_at: int = 0
-    subs: dict[str, TokenSubscription] = {}
-    jti: str = ""
-    issued_at: float = 0.0
-
-
-class SubscriptionToken(Struct, frozen=True, kw_only=True):
-    """What a subscription token says. ``client`` is empty where it is good for any connection.
-
-    ``expires_alone``: a token for the v2 and v3 servers whose time does not limit the subscription.
-    """
-
-    user: str = ""
-    channel: str
-    client: str = ""
-    info: bytes = b""
-    data: bytes = b""
-    expire_at: int = 0
-    expires_alone: bool = False
-    override: SubscribeOverride = SubscribeOverride()
-    jti: str = ""
-    issued_at: float = 0.0
-
-
-# ── how they say it ──────────────────────────────────────────────────────────────────────────
-#
-# ``null`` stands for an absent claim, as with Centrifugo; any other wrong type is invalid.
-
-_NumericDate = int | float
-
-
-class _Switch(Struct):
-    value: bool = False
-
-
-class _Override(Struct):
-    presence: _Switch | None = None
-    join_leave: _Switch | None = None
-    force_push_join_leave: _Switch | None = None
-    force_recovery: _Switch | None = None
-    force_positioning: _Switch | None = None
-
-
-class _Sub(Struct):
-    info: Raw = Raw()
-    b64info: str | None = None
-    data: Raw = Raw()
-    b64data: str | None = None
-    override: _Override | None = None
-
-
-class _Claims(Struct):
-    sub: str | None = None
-    exp: _NumericDate | None = None
-    nbf: _NumericDate | None = None
-    iat: _NumericDate | None = None
-    jti: str | None = None
-    aud: str | list[str] | None = None
-    iss: str | None = None
-    info: Raw = Raw()
-    b64info: str | None = None
-    data: Raw = Raw()
-    b64data: str | None = None
-    channels: list[str] | None = None
-    subs: dict[str, _Sub | None] | None = None
-    meta: Raw = Raw()
-    expire_at: int | None = None
-    eto: bool | None = None
-    channel: str | None = None
-    client: str | None = None
-    override: _Override | None = None
-
-
-class _ClaimsOtherUser(_Claims):
-    """Where another claim holds the user id, ``sub`` may be anything."""
-
-    sub: Any = None
 
 
 class _Header(Struct, frozen=True):
@@ -151,16 +54,13 @@ class _Parts(Struct):
     """A token taken apart. ``text`` is what is signed; ``signature`` is still base64url."""
 
     header: _Header
-    claims: _Claims
+    claims: Claims
     payload: bytes
     text: bytes
     signature: bytes
 
 
 _decode_header = msgspec.json.Decoder(_Header).decode
-_decode_claims = msgspec.json.Decoder(_Claims).decode
-_decode_claims_other_user = msgspec.json.Decoder(_ClaimsOtherUser).decode
-
 _BAD_JSON = (msgspec.MsgspecError, ValueError, RecursionError)
 
 _pairs_of = json.JSONDecoder(object_pairs_hook=tuple).decode
@@ -187,7 +87,7 @@ class Verifier:
         self._options = options
         self._time = time
         self._skip_signature = skip_signature
-        self._decode_claims = _decode_claims_other_user if _other_user(options) else _decode_claims
+        self._decode_claims = decode_claims_other_user if _other_user(options) else decode_claims
         self._headers: dict[bytes, _Header] = {}
         self._issuer = _Expectation("issuer", options.issuer, options.issuer_regex)
         self._audience = _Expectation("audience", options.audience, options.audience_regex)
@@ -205,17 +105,9 @@ class Verifier:
         claims = parts.claims
         if claims.channel:
             raise InvalidToken("a connection token must not have the claim channel")
-        self._check_time(claims)
-        subs = claims.subs or dict.fromkeys(claims.channels or ())
-        return ConnectionToken(
-            user=self._user(parts),
-            info=_payload("info", claims.info, claims.b64info),
-            meta=_payload("meta", claims.meta, None),
-            expire_at=_expire_at(claims),
-            subs={channel: _subscription(sub or _Sub()) for channel, sub in subs.items()},
-            jti=claims.jti or "",
-            issued_at=float(claims.iat or 0),
-        )
+        times = times_of(claims)
+        self._check_time(times)
+        return connection_token_of(claims, self._user(parts), times)
 
     async def subscription_token(self, text: str) -> SubscriptionToken:
         """Return what a subscription token says; raises as ``connection_token`` does."""
@@ -223,19 +115,9 @@ class Verifier:
         claims = parts.claims
         if not claims.channel:
             raise InvalidToken("a subscription token must have the claim channel")
-        self._check_time(claims)
-        return SubscriptionToken(
-            user=self._user(parts),
-            channel=claims.channel,
-            client=claims.client or "",
-            info=_payload("info", claims.info, claims.b64info),
-            data=_payload("data", claims.data, claims.b64data),
-            expire_at=_expire_at(claims),
-            expires_alone=claims.eto or False,
-            override=_override(claims.override),
-            jti=claims.jti or "",
-            issued_at=float(claims.iat or 0),
-        )
+        times = times_of(claims)
+        self._check_time(times)
+        return subscription_token_of(claims, self._user(parts), times)
 
     # ── the checks, in their order ───────────────────────────────────────────────────────────
 
@@ -318,11 +200,11 @@ class Verifier:
         if not any(has_signed(algorithm, key, parts.text, signature) for key in keys):
             raise InvalidToken("the signature does not fit")
 
-    def _check_time(self, claims: _Claims) -> None:
+    def _check_time(self, times: Times) -> None:
         now = self._time()
-        if claims.exp is not None and claims.exp <= now:
+        if times.exp is not None and times.exp <= now:
             raise TokenExpired("exp has passed")
-        if claims.nbf is not None and claims.nbf > now:
+        if times.nbf is not None and times.nbf > now:
             raise TokenExpired("nbf has not come")
 
     def _user(self, parts: _Parts) -> str:
@@ -365,8 +247,8 @@ class _Expectation:
         self._option = option
         self._exact = exact
         try:
-            self._regex = re.compile(regex) if regex else None
-        except re.error as error:
+            self._regex = Regex(regex) if regex else None
+        except ValueError as error:
             raise ValueError(f"{option}_regex: {error}") from error
 
     def groups(self, claim: str | list[str] | None) -> dict[str, str]:
@@ -378,9 +260,9 @@ class _Expectation:
         if self._regex is None:
             return {}
         for name in _listed(claim):
-            match = self._regex.search(name) if len(name) <= MAX_REGEX_SUBJECT else None
-            if match is not None:
-                return {group: value for group, value in match.groupdict().items() if value}
+            found = self._regex.groups(name) if len(name) <= MAX_REGEX_SUBJECT else None
+            if found is not None:
+                return {group: value for group, value in found.items() if value}
         raise InvalidToken(
             f"the token is not of the {self._option} that {self._option}_regex wants"
         )
@@ -471,42 +353,3 @@ def _why(error: Exception) -> str:
 
 def _listed(claim: str | list[str] | None) -> list[str]:
     return claim if isinstance(claim, list) else [claim] if claim else []
-
-
-def _expire_at(claims: _Claims) -> int:
-    if claims.expire_at is not None:
-        if claims.expire_at < 0:
-            raise InvalidToken("claims: expected expire_at to be Unix seconds, or 0 for never")
-        return claims.expire_at
-    return math.ceil(claims.exp) if claims.exp is not None else 0
-
-
-def _payload(what: str, raw: Raw, b64: str | None) -> bytes:
-    """Return the bytes of a claim that comes as JSON or, taking precedence, as base64."""
-    if b64:
-        try:
-            return base64.b64decode(b64, validate=True)
-        except ValueError:
-            raise InvalidToken(f"claims: expected base64 in b64{what}") from None
-    data = bytes(raw)
-    if b"\n" in data or b"\r" in data:
-        # Frames of today's protocol are lines.
-        data = msgspec.json.format(data, indent=-1)
-    return b"" if data == b"null" else data
-
-
-def _subscription(sub: _Sub) -> TokenSubscription:
-    return TokenSubscription(
-        _payload("info", sub.info, sub.b64info),
-        _payload("data", sub.data, sub.b64data),
-        _override(sub.override),
-    )
-
-
-def _override(override: _Override | None) -> SubscribeOverride:
-    if override is None:
-        return SubscribeOverride()
-    switches = {name: getattr(override, name) for name in _Override.__struct_fields__}
-    return SubscribeOverride(
-        **{name: switch.value for name, switch in switches.items() if switch is not None}
-    )

@@ -6,9 +6,11 @@ RSA key used as an HMAC secret. Shared secrets (HS256 and its like) are not keys
 """
 
 import logging
+import re
 import warnings
 
 import msgspec
+from cryptography.exceptions import UnsupportedAlgorithm
 from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
@@ -32,6 +34,11 @@ KINDS = {
 
 MIN_RSA_BITS = 2048
 """RFC 7518 section 3.3 forbids shorter RSA keys."""
+
+
+_PEM = re.compile(
+    "-----BEGIN (?P<what>[A-Z ]*PUBLIC KEY|CERTIFICATE)-----.*?-----END (?P=what)-----", re.DOTALL
+)
 
 
 class SetKey(Struct, frozen=True):
@@ -63,16 +70,22 @@ def has_signed(algorithm: str, key: PublicKey, text: bytes, signature: bytes) ->
 
 
 def from_pem(text: str, expected: type[PublicKey]) -> PublicKey:
-    """Read a PEM public key.
+    """Read a PEM public key, or that of a PEM certificate.
+
+    Of a certificate only the key counts: by whom it was signed and until when is not looked at.
 
     Raises:
         ValueError: when it is not a public key of the expected type, or too weak.
     """
-    if "PUBLIC KEY-----" not in text:
-        raise ValueError("expected a PEM public key (-----BEGIN PUBLIC KEY-----)")
+    found = _PEM.search(text)
+    if found is None:
+        raise ValueError(
+            "expected a PEM public key (-----BEGIN PUBLIC KEY-----) or certificate "
+            "(-----BEGIN CERTIFICATE-----)"
+        )
     try:
-        key = _imported(expected, text.strip())
-    except (JoseError, ValueError, TypeError) as error:
+        key = _imported(expected, found[0])
+    except (JoseError, ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise ValueError(f"expected a PEM public key of type {expected.key_type}") from error
     _check_strength(key)
     return key

@@ -2,6 +2,14 @@
 
 All are the lower-case hex of an HMAC-SHA256 over plain concatenations (classic.md sections 4.6,
 4.8 and 5.2). Nothing here knows whose secret it is, what a signature opens, or what time it is.
+
+A concatenation can be taken apart in several ways, and whoever holds one signature could say that
+it is for something else. ``has_one_reading`` and ``sign_has_one_reading`` tell what cannot: among
+all ways to take a text apart, they are true of one at most. That rests on three facts. What follows
+ten digits is the end of the text or a JSON value that is no number, and so neither begins nor ends
+with a digit. A value that ends where another one ends begins there, too, or within a string of it
+(elsewhere it would close a bracket that it did not open). But from within a string, what was in
+strings is outside and the other way round, so that it would end within a string.
 """
 
 import base64
@@ -9,7 +17,14 @@ import binascii
 import hmac
 import json
 
+import msgspec
+
 from girandola.protocol.commands import SignedChannel, SignedUser
+
+TIMESTAMP_LENGTH = 10
+"""Digits of a Unix time between 2001 and 2286."""
+
+_NUMBERS = tuple("-0123456789")
 
 
 def client_token(secret: str, user: str, timestamp: str, info: str = "") -> str:
@@ -42,6 +57,25 @@ def is_channel_sign(secret: str, channel: str, signed: SignedChannel) -> bool:
     return _same(_hex(secret, text), signed.sign) and not is_jwt_signing_input(text)
 
 
+def has_one_reading(timestamp: str, info: str) -> bool:
+    """Tell whether they and the user are the only ones that their signature can be for."""
+    digits = timestamp.isascii() and timestamp.isdigit()
+    if len(timestamp) != TIMESTAMP_LENGTH or not digits:
+        return False
+    return not info or (not info.lstrip(" \t\r\n").startswith(_NUMBERS) and _is_json(info))
+
+
+def sign_has_one_reading(channel: str, info: str) -> bool:
+    """Tell whether channel and info are the only ones that a sign of a connection can be for.
+
+    The connection's id has one length. Info must be an object, since names of channels are
+    likelier to end with other values.
+    """
+    return (not info or _is_json_object(info)) and not any(
+        _is_json_object(channel[start:]) for start in range(len(channel)) if channel[-1] == "}"
+    )
+
+
 def api_sign(secret: str, data: bytes) -> str:
     """Return the sign of a 2018 API request with the body ``data``."""
     return _hex(secret, data)
@@ -62,6 +96,19 @@ def is_jwt_signing_input(text: bytes) -> bool:
     except (binascii.Error, ValueError, RecursionError):
         return False
     return isinstance(fields, dict) and "alg" in fields
+
+
+def _is_json_object(text: str) -> bool:
+    # Without white space around it, which could be the channel's as well.
+    return text[:1] == "{" and text[-1:] == "}" and _is_json(text)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        msgspec.json.decode(text.encode())
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return False
+    return True
 
 
 def _hex(secret: str, text: bytes) -> str:

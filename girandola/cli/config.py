@@ -6,6 +6,7 @@ They print to stdout what a person or a script wants to have, and everything els
 import os
 import platform
 import secrets
+from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import click
 
 import girandola
 from girandola.config.document import html, markdown
+from girandola.config.dotenv_file import with_dotenv
 from girandola.config.dump import environment, rendered, tree
 from girandola.config.file import format_of
 from girandola.config.load import Loaded, load
@@ -82,18 +84,23 @@ def write_new(path: str, text: str) -> None:
 
 @click.command("checkconfig")
 @_config
-@click.option("-s", "--strict", is_flag=True, help="Fail on unknown names, too.")
+@click.option(
+    "-s",
+    "--strict",
+    is_flag=True,
+    help="Fail on unknown names, too, and on values that are not of the type of their option.",
+)
 def checkconfig(config: str, strict: bool) -> None:
     """Check a configuration file, and the environment with it."""
-    loaded = _existing(config, dict(os.environ))
-    if strict and loaded.unknown:
-        raise ConfigError([Problem("", "", line) for line in loaded.unknown])
+    loaded = _existing(config, with_dotenv(os.environ).variables)
+    if strict and (loaded.unknown or loaded.casts):
+        raise ConfigError([Problem("", "", line) for line in (*loaded.unknown, *loaded.casts)])
     for line in loaded.warnings:
         click.echo(f"warning: {line}", err=True)
     click.echo("ok")
 
 
-def _existing(path: str, environ: dict[str, str]) -> Loaded:
+def _existing(path: str, environ: Mapping[str, str] | None = None) -> Loaded:
     """Load a file that must be there."""
     loaded = load(path, environ)
     if not loaded.found:
@@ -135,7 +142,7 @@ def defaultenv(base: str, base_non_zero_only: bool) -> None:
 def _based_on(path: str) -> Loaded:
     if not path:
         return Loaded(config=Config())
-    loaded = _existing(path, {})
+    loaded = _existing(path)
     for line in loaded.warnings:
         click.echo(f"warning: {line}", err=True)
     return loaded

@@ -16,7 +16,9 @@ import click
 import msgspec
 
 from girandola.auth import jwt, signs
+from girandola.auth.claims import InvalidToken, TokenExpired
 from girandola.auth.jwks import KeySets, KeysUnavailable
+from girandola.config.dotenv_file import with_dotenv
 from girandola.config.load import ConfigError, load
 from girandola.config.schema import Config
 from girandola.options import TokenOptions
@@ -49,7 +51,8 @@ def gentoken(config: str, user: str, ttl: int, quiet: bool, info: str, classic: 
     settings = _settings(config)
     if classic:
         timestamp = str(int(time.time()))
-        _refuse_ambiguous(user + timestamp + info)
+        _refuse_jwt(user + timestamp + info)
+        _refuse_ambiguous(settings, signs.has_one_reading(timestamp, info), "JSON but no number")
         token = signs.client_token(_classic_secret(settings), user, timestamp, info)
         _print_json({"user": user, "timestamp": timestamp, "info": info, "token": token})
         return
@@ -82,7 +85,9 @@ def gensubtoken(
     if classic:
         if not client:
             raise click.UsageError("--classic needs --client: signs are for one connection")
-        _refuse_ambiguous(client + channel + info)
+        _refuse_jwt(client + channel + info)
+        clear = signs.sign_has_one_reading(channel, info)
+        _refuse_ambiguous(settings, clear, "a JSON object, which the channel does not end with")
         sign = signs.channel_sign(_classic_secret(settings), client, channel, info)
         _print_json({"channel": channel, "client": client, "info": info, "sign": sign})
         return
@@ -165,7 +170,12 @@ def _classic_secret(settings: Config) -> str:
     return settings.classic.secret
 
 
-def _refuse_ambiguous(text: str) -> None:
+def _refuse_ambiguous(settings: Config, is_clear: bool, expected: str) -> None:
+    if not is_clear and not settings.classic.allow_ambiguous_signatures:
+        raise click.ClickException(f"--info: expected nothing, or {expected}")
+
+
+def _refuse_jwt(text: str) -> None:
     if signs.is_jwt_signing_input(text.encode()):
         raise click.ClickException("the text to sign looks like a JWT; no server accepts that")
 
@@ -183,9 +193,9 @@ def _check(
     skip = settings.client.insecure_skip_token_signature_verify
     try:
         told, expire_at = asyncio.run(_with_verifier(options, skip, check))
-    except jwt.InvalidToken as error:
+    except InvalidToken as error:
         raise click.ClickException(f"invalid token: {error}") from None
-    except jwt.TokenExpired as error:
+    except TokenExpired as error:
         raise click.ClickException(f"expired token: {error}") from None
     except KeysUnavailable as error:
         raise click.ClickException(f"cannot tell: {error}") from None
@@ -219,7 +229,7 @@ def _payload(token: str) -> str:
 
 def _settings(path: str) -> Config:
     try:
-        loaded = load(path, os.environ, {})
+        loaded = load(path, with_dotenv(os.environ).variables, {})
     except ConfigError as error:
         raise click.ClickException(str(error)) from None
     for warning in loaded.warnings:

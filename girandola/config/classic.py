@@ -23,6 +23,10 @@ from girandola.config.schema import NAMESPACE_OPTIONS, OPTIONS, Option
 from girandola.config.values import check, read_text
 
 _NAMESPACE_NAME = re.compile(r"[-a-zA-Z0-9_]{2,}")
+_WHEN_EMPTY = {
+    "private_channel_prefix": "expected a text: empty, it made every channel private",
+    "user_channel_boundary": "expected a text: empty, it closed every channel",
+}
 _NOUNS = {"bool": "boolean", "int": "number", "string": "text"}
 
 
@@ -95,6 +99,10 @@ def _of_today(
             value = _log_level(layer, option, name, value)
         case "history_size" | "history_lifetime":
             value = max(value, 0)  # both must be more than 0, else there is no history
+        case "private_channel_prefix" | "user_channel_boundary" if not value:
+            # Today it switches a restriction off; nothing may open by being read anew.
+            layer.refuse(path, name, f"{_WHEN_EMPTY[entry.name]} on servers of 2018")
+            return None
         case "sockjs_heartbeat_delay":
             value = max(value, 0)  # everything below switched it off, too
     if option.kind == "duration":

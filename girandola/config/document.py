@@ -43,8 +43,14 @@ _INTRODUCTION = (
     "option in upper case with dots as underscores: "
     f"`GIRANDOLA_{env_name('client.ping_interval')}`. An empty one counts as not set. Booleans are "
     "`true`, `false`, `1`, `0`; lists of texts are separated by spaces; lists of objects are "
-    "JSON, and one option of one namespace is `GIRANDOLA_CHANNEL_NAMESPACES_<NAME>_<OPTION>`.",
-    'Durations are texts with units h, m, s, ms: `"25s"`, `"1m30s"`, `"720h"`, `"500ms"`.',
+    "JSON. `GIRANDOLA_CHANNEL_NAMESPACES` may also be names separated by spaces, and one option "
+    "of one namespace is `GIRANDOLA_CHANNEL_NAMESPACES_<NAME>_<OPTION>`. A file `.env` in the "
+    "working directory sets what the environment does not.",
+    "Names are read in upper and lower case. A value of a file that is not of the type of its "
+    'option, but can mean only one thing, is cast (`"8000"` for a number, `"*"` for a list of '
+    "one, `123456` for a text); `checkconfig --strict` lists these. `${CENTRIFUGO_VAR_X}` or "
+    "`${GIRANDOLA_VAR_X}` in a text stands for that variable, which must be set.",
+    'Durations are texts with units h, m, s, ms, us, ns: `"25s"`, `"1m30s"`, `"720h"`, `"500ms"`.',
 )
 
 _CLASSIC = (

@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 import tomli_w
-import yaml
 from msgspec import Struct
 
 from girandola.config.duration import format_duration
@@ -55,7 +54,9 @@ def rendered(options: dict[str, Any], format_: str) -> str:
         return json.dumps(options, indent=2, ensure_ascii=False) + "\n"
     if format_ == "toml":
         return tomli_w.dumps(options)
-    return str(yaml.safe_dump(options, sort_keys=False, allow_unicode=True))
+    from girandola.config.yaml_file import written as written_as_yaml  # loads only where wanted
+
+    return written_as_yaml(options)
 
 
 def environment(config: Config, only: Collection[str] | None = None) -> list[str]:

@@ -6,8 +6,15 @@ Knows nothing of options or files. Inside the server durations are seconds.
 import re
 from decimal import Decimal
 
-_UNITS = {"h": Decimal(3600), "m": Decimal(60), "s": Decimal(1), "ms": Decimal("0.001")}
-_PART = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,40})?|\.[0-9]{1,40})(ms|h|m|s)")
+_UNITS = {
+    "h": Decimal(3600),
+    "m": Decimal(60),
+    "s": Decimal(1),
+    "ms": Decimal("1e-3"),
+    **dict.fromkeys(("us", "\u00b5s", "\u03bcs"), Decimal("1e-6")),
+    "ns": Decimal("1e-9"),
+}
+_PART = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,40})?|\.[0-9]{1,40})(ms|h|m|s|us|\u00b5s|\u03bcs|ns)")
 
 LONGEST = Decimal(2**63 // 1_000_000_000)
 """Seconds; some 292 years, the most that Centrifugo can hold."""

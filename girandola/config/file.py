@@ -5,20 +5,24 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-import yaml
 from msgspec import Struct
 
+from girandola.config.keys import lower_cased, repeated
 from girandola.config.problems import ConfigError, Problem
 
 FORMATS = {".json": "json", ".toml": "toml", ".yaml": "yaml", ".yml": "yaml"}
 
 
 class ConfigFile(Struct, frozen=True):
-    """What a file says. ``tree`` is ``None`` where there is no file."""
+    """What a file says, with keys in lower case. ``tree`` is ``None`` where there is no file.
+
+    ``warnings`` say what of it does not count.
+    """
 
     path: str
     tree: dict[Any, Any] | None = None
     format: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 def format_of(path: str) -> str:
@@ -49,32 +53,52 @@ def read_file(path: str) -> ConfigFile:
         raise ConfigError([Problem(path, "", f"cannot be read: {reason}")]) from None
     format_ = format_of(path)
     try:
-        tree = _parse(data.decode("utf-8-sig"), format_)
-    except (ValueError, yaml.YAMLError, RecursionError, TypeError, AttributeError) as error:
+        tree, warnings = _PARSERS[format_](data.decode("utf-8-sig"))
+        tree = lower_cased(tree)
+    except RecursionError:
+        raise ConfigError([Problem(path, "", "cannot be parsed: nested too deeply")]) from None
+    except ValueError as error:
         # What parsers say of a broken file can go over lines; an operator gets one.
-        reason = "nested too deeply" if isinstance(error, RecursionError) else _one_line(error)
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise ConfigError([Problem(path, "", f"cannot be parsed: {reason}")]) from None
-    if tree is None and format_ == "yaml":
-        tree = {}
     if not isinstance(tree, dict):
         raise ConfigError([Problem(path, "", "expected an object of options at the top")])
-    return ConfigFile(path, tree, format_)
+    return ConfigFile(path, tree, format_, warnings)
 
 
-def _parse(text: str, format_: str) -> Any:
-    if format_ == "json":
-        return json.loads(text, parse_constant=_refuse_constant)
-    if format_ == "toml":
-        return tomllib.loads(text)
-    return yaml.safe_load(text)
+def _json(text: str) -> tuple[Any, tuple[str, ...]]:
+    """Read JSON, in which the last of two equal keys counts, as with Go's decoder."""
+    twice: dict[int, list[str]] = {}
+    made: list[dict[str, Any]] = []  # keeps what ``twice`` knows by identity
+
+    def an_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            keys = [key for key, _ in pairs]
+            twice[id(found)] = [key for key in found if keys.count(key) > 1]
+            made.append(found)
+        return found
+
+    tree = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=an_object)
+    paths = repeated(tree, twice) if twice else []
+    return tree, tuple(f'"{path}" stands twice, the last one counts' for path in paths)
 
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
-def _one_line(error: Exception) -> str:
-    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
-        mark = error.problem_mark
-        return f"{error.problem}: line {mark.line + 1} column {mark.column + 1}"
-    return " ".join(str(error).split()) or type(error).__name__
+def _toml(text: str) -> tuple[Any, tuple[str, ...]]:
+    return tomllib.loads(text), ()
+
+
+def _yaml(text: str) -> tuple[Any, tuple[str, ...]]:
+    """Read YAML; an empty document is an empty object."""
+    # Most configurations are JSON, and YAML's parser takes its time to load.
+    from girandola.config.yaml_file import parse
+
+    tree = parse(text)
+    return ({} if tree is None else tree), ()
+
+
+_PARSERS = {"json": _json, "toml": _toml, "yaml": _yaml}

@@ -5,14 +5,16 @@ was written, and everything there is to say about it. Layers know nothing of eac
 lays them one over the other. ``tree.py``, ``classic.py`` and ``text.py`` fill them.
 """
 
-import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from msgspec import Struct
 
-from girandola.config.problems import Problem, Unfit, one_line, unfit
+from girandola.config.hints import nearest
+from girandola.config.problems import Problem, Unfit, one_line, show, unfit
 from girandola.config.schema import Option
+from girandola.config.values import expectation
+from girandola.config.variables import expanded
 
 NAMESPACES = "channel.namespaces"
 """The only list of objects so far; its value in a layer is a list of drafts."""
@@ -35,15 +37,22 @@ Draft = dict[str, Given]
 
 
 class Layer:
-    """What one source gives. ``failed`` are the paths of values that were refused."""
+    """What one source gives. ``variables`` are those that values may name; ``None`` leaves them.
 
-    def __init__(self, source: str) -> None:
+    ``failed`` are the paths of values that were refused, ``hidden`` those of values that came out
+    of variables, ``casts`` lines about values that were not of the right type.
+    """
+
+    def __init__(self, source: str, variables: Mapping[str, str] | None = None) -> None:
         self.source = source
+        self.variables = variables
         self.given: dict[str, Given] = {}
         self.problems: list[Problem] = []
         self.warnings: list[str] = []
         self.unknown: list[str] = []
+        self.casts: list[str] = []
         self.failed: set[str] = set()
+        self.hidden: set[str] = set()
         self.marked_classic = False
         self.marked_modern = False
         self.marked_between = False
@@ -71,11 +80,24 @@ class Layer:
         reader: Callable[[Option, Any], Any],
     ) -> Any:
         """Return what ``reader`` makes of ``value``; ``None`` where that is noted as a problem."""
+        expected = ""
         try:
-            return reader(option, value)
+            meant = value if self.variables is None else expanded(value, self.variables)
+            if meant is not value:
+                self.hidden.add(path)
+                expected = expectation(option)
+            found = reader(option, meant)
         except Unfit as error:
-            self.refuse(path, name, unfit(value, error.expected, option.secret))
+            self.refuse(path, name, unfit(value, expected or error.expected, option.secret))
             return None
+        if option.otherwise and str(meant).lower() not in option.choices:
+            shown = show(value, option.secret)
+            self.warn(f"{name}: {shown} is not known, taken as {show(option.otherwise)}")
+        return found
+
+    def note_cast(self, name: str, text: str) -> None:
+        """Note that a value was not of the type that its option takes."""
+        self.casts.append(one_line(f"{self.source}: {name}: {text}"))
 
     def refuse(self, path: str, name: str, detail: str) -> None:
         """Note a problem; ``path`` is left out of the checks across options."""
@@ -100,13 +122,3 @@ class Layer:
         """Note a line for the log about a name that is not read."""
         self.warn(text)
         self.unknown.append(self.warnings[-1])
-
-
-def nearest(name: str, candidates: Iterable[str]) -> str:
-    """Return the candidate that is most like ``name``, or ends in it, or ``""``."""
-    known = list(candidates)
-    close = difflib.get_close_matches(name[:100], known, n=1, cutoff=0.7)
-    if close:
-        return close[0]
-    last = [path for path in known if path.rpartition(".")[2] == name]
-    return min(last, key=len) if last else ""

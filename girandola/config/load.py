@@ -9,7 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
+from girandola.config.dotenv_file import PREFIXES, with_dotenv
 from girandola.config.file import read_file
 from girandola.config.layers import NAMESPACES, Draft, Given, Layer
 from girandola.config.names import IMPLIED, IMPLIED_CHANNEL, SPLIT_PORTS, TOP
@@ -22,7 +24,7 @@ from girandola.options import Namespace
 
 __all__ = ["ConfigError", "Loaded", "Sources", "load", "reload_differences"]
 
-ENV_PREFIXES = ("CENTRIFUGO_", "GIRANDOLA_")
+ENV_PREFIXES = PREFIXES
 """Later ones win."""
 
 _PORT = "http_server.port"
@@ -35,18 +37,21 @@ class Loaded(Struct, frozen=True, kw_only=True):
     """A configuration that can be used, and what is to be said about it.
 
     ``warnings`` are whole lines for the log; those that ``unknown`` repeats are about names that
-    mean nothing. ``classic`` tells whether it is a configuration of 2018. ``given`` are the paths
+    mean nothing, and ``casts`` are about values that are not of the type of their option but mean
+    only one thing. ``classic`` tells whether it is a configuration of 2018. ``given`` are the paths
     of today that something other than the defaults gave. ``found`` tells whether there is a file
-    at ``path``.
+    at ``path``. ``dotenv`` is the path of the ``.env`` that was read, if any.
     """
 
     config: Config
     warnings: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
+    casts: tuple[str, ...] = ()
     classic: bool = False
     given: frozenset[str] = frozenset()
     path: str = ""
     found: bool = True
+    dotenv: str = ""
 
 
 class Sources(Struct, frozen=True, kw_only=True):
@@ -56,8 +61,10 @@ class Sources(Struct, frozen=True, kw_only=True):
     flags: dict[str, str] = field(default_factory=dict)
 
     def load(self) -> Loaded:
-        """Return what file, environment and flags say now; see ``load``."""
-        return load(self.path, os.environ, self.flags)
+        """Return what file, environment (with ``.env``) and flags say now; see ``load``."""
+        environment = with_dotenv(os.environ)
+        loaded = load(self.path, environment.variables, self.flags)
+        return replace(loaded, dotenv=environment.dotenv)
 
 
 def load(
@@ -68,17 +75,18 @@ def load(
     """Return the configuration; flags win over environment, file and defaults.
 
     ``flags`` has names without dashes, of today or of 2018, with their values as text. Without
-    ``environ`` no environment is read. A missing file is only a warning.
+    ``environ`` no environment is read, and values keep the ``${…}`` that they have. A missing file
+    is only a warning.
 
     Raises:
         ConfigError: with every problem found.
     """
-    environ = environ or {}
+    variables, environ = environ, environ or {}
     file = read_file(path)
     layers = [
-        read_tree(file),
+        read_tree(file, variables),
         *(read_environment(environ, prefix) for prefix in ENV_PREFIXES),
-        read_flags(flags or {}),
+        read_flags(flags or {}, variables),
     ]
     given = {name: value for layer in layers for name, value in layer.given.items()}
     drafts: list[Draft] = given[NAMESPACES].value if NAMESPACES in given else []
@@ -104,13 +112,15 @@ def load(
     layers.append(notes)
     problems = [problem for layer in layers for problem in layer.problems]
     failed = {name for layer in layers for name in layer.failed}
-    problems += _cross_checked(config, failed, given, drafts)
+    hidden = {name for layer in layers for name in layer.hidden}
+    problems += _cross_checked(config, failed, hidden, given, drafts)
     if problems:
         raise ConfigError(problems)
     return Loaded(
         config=config,
         warnings=tuple(line for layer in layers for line in layer.warnings),
         unknown=tuple(line for layer in layers for line in layer.unknown),
+        casts=tuple(line for layer in layers for line in layer.casts),
         classic=classic,
         given=frozenset(given),
         path=path,
@@ -168,6 +178,11 @@ def _say_what_is_open(config: Config, given: dict[str, Given], notes: Layer) -> 
         notes.warnings.append(
             "SECURITY: the 2018 secret is empty: anybody can make tokens and signs that this "
             "server accepts; set secret (classic.secret)"
+        )
+    if config.classic.allow_ambiguous_signatures and config.classic.secret:
+        notes.warnings.append(
+            "SECURITY: classic.allow_ambiguous_signatures is on: a 2018 token or sign can be shown "
+            "as one of another user or for another channel (docs/credentials-of-2018.md)"
         )
     for path, value in (
         ("client.insecure", config.client.insecure),
@@ -268,27 +283,36 @@ def _built(struct: type[_S], prefix: str, values: Mapping[str, Any], drafts: Seq
 
 
 def _cross_checked(
-    config: Config, failed: set[str], given: Mapping[str, Given], drafts: Sequence[Draft]
+    config: Config,
+    failed: set[str],
+    hidden: set[str],
+    given: Mapping[str, Given],
+    drafts: Sequence[Draft],
 ) -> list[Problem]:
-    """Return the problems between options, where the options as such were good."""
+    """Return the problems between options, where the options as such were good.
+
+    The values at ``hidden`` paths are not shown.
+    """
     origins = dict(given)
     for index, draft in enumerate(drafts):
         origins |= {f"{NAMESPACES}[{index}].{name}": g for name, g in draft.items()}
     return [
-        _problem(finding, origins, given)
+        _problem(finding, hidden, origins, given)
         for finding in findings(config)
         if not any(path in failed or path.partition("[")[0] in failed for path in finding.paths)
     ]
 
 
-def _problem(finding: Finding, origins: Mapping[str, Given], given: Mapping[str, Given]) -> Problem:
+def _problem(
+    finding: Finding, hidden: set[str], origins: Mapping[str, Given], given: Mapping[str, Given]
+) -> Problem:
     """Say where the first of the paths that somebody gave was written."""
     path = next((path for path in finding.paths if path in origins), finding.paths[0])
     origin = origins.get(path) or given.get(path.partition("[")[0])
     source, name = (origin.source, origin.name) if origin else ("default", path)
     if origin is not None and path not in origins:
         name = path  # a namespace that does not say it; its list says where it stands
-    secret = path in OPTIONS and OPTIONS[path].secret
+    secret = path in hidden or (path in OPTIONS and OPTIONS[path].secret)
     return Problem(source, name, unfit(finding.shown(path), finding.expected, secret))
 
 

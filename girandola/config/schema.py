@@ -95,13 +95,34 @@ class LogOptions(Struct, frozen=True, kw_only=True):
     level: Annotated[
         str,
         Meta(
-            extra={"choices": ("none", "trace", "debug", "info", "warn", "error")},
-            description="The least severe that is logged.",
+            extra={
+                "choices": (
+                    *("none", "trace", "debug", "info", "warn", "warning"),
+                    *("error", "fatal"),
+                ),
+                "otherwise": "info",
+            },
+            description="The least severe that is logged, in any case. What is not known means "
+            "info, with a warning.",
         ),
     ] = "info"
     file: Annotated[
         str, Meta(description="Log to this file; empty: to the standard error output.")
     ] = ""
+
+
+class MemoryEngineOptions(Struct, frozen=True, kw_only=True):
+    """The engine of one process (``engine.memory.*``)."""
+
+    max_streams: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Most channels whose position is remembered, at 500 to 1000 bytes each; "
+            "those that are empty, unused and old are forgotten first, and who was there cannot "
+            "recover. 0: any number (girandola).",
+        ),
+    ] = 1_000_000
 
 
 class EngineOptions(Struct, frozen=True, kw_only=True):
@@ -114,6 +135,9 @@ class EngineOptions(Struct, frozen=True, kw_only=True):
             description="memory: one process, nothing else needed.",
         ),
     ] = "memory"
+    memory: Annotated[MemoryEngineOptions, Meta(description="The memory engine.")] = (
+        MemoryEngineOptions()
+    )
 
 
 class RpcSection(Struct, frozen=True, kw_only=True):
@@ -242,7 +266,8 @@ class Option(Struct, frozen=True, kw_only=True):
     """One option: what it is called, what it may be, what it is for.
 
     ``kind`` is bool, int, duration, port, string, strings, namespaces or objects (of ``type``).
-    Ranges are in the unit of the value (seconds for durations).
+    Ranges are in the unit of the value (seconds for durations). Where ``otherwise`` is set, choices
+    may be written in any case, and what is none of them means ``otherwise``.
     """
 
     path: str
@@ -255,6 +280,7 @@ class Option(Struct, frozen=True, kw_only=True):
     pattern: str = ""
     choices: tuple[str, ...] = ()
     note: str = ""
+    otherwise: str = ""
     regex: bool = False
     secret: bool = False
     type: Any = None
@@ -305,6 +331,7 @@ def _option(path: str, type_: Any, metas: list[Meta], default: Any, description:
         description=description,
         choices=extra.get("choices", ()),
         note=extra.get("note", ""),
+        otherwise=extra.get("otherwise", ""),
         regex=extra.get("type") == "regex",
         secret=extra.get("secret", False),
         type=type_ if _is_list_of_objects(type_) else None,

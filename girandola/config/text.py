@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 
 from girandola.config.classic import read_classic_flag, read_classic_variable
+from girandola.config.keys import lower_cased
 from girandola.config.layers import NAMESPACES, Draft, Layer
 from girandola.config.names import AUTHENTICATION_OF_2_TO_5, CLASSIC, CLASSIC_ENV
 from girandola.config.problems import unfit
@@ -44,7 +45,7 @@ def read_environment(environ: Mapping[str, str], prefix: str) -> Layer:
 
     Variables for single options of a namespace wait for ``override_namespaces``.
     """
-    layer = Layer("environment")
+    layer = Layer("environment", environ)
     for variable, rest, text in _variables(environ, prefix):
         if rest in _OPTIONS:
             _read_option(layer, _OPTIONS[rest], variable, text)
@@ -64,10 +65,12 @@ def override_namespaces(
 ) -> list[Draft]:
     """Return the namespaces with what single variables set for them; notes go to ``layer``.
 
-    ``GIRANDOLA_CHANNEL_NAMESPACES_<NAME>_<OPTION>``, where dots and hyphens of the name are
-    underscores.
+    ``GIRANDOLA_CHANNEL_NAMESPACES`` can be names separated by spaces: namespaces beside those that
+    are there. Then ``GIRANDOLA_CHANNEL_NAMESPACES_<NAME>_<OPTION>``, where dots and hyphens of the
+    name are underscores.
     """
     changed = [dict(draft) for draft in drafts]
+    changed += _named(layer, environ, prefix + env_name(NAMESPACES), len(changed))
     for variable, rest, text in _variables(environ, prefix):
         if not rest.startswith(_NAMESPACES):
             continue
@@ -119,24 +122,50 @@ def _override(layer: Layer, draft: Draft, index: int, variable: str, rest: str, 
 def _read_option(layer: Layer, path: str, name: str, text: str) -> None:
     """Read an option of today's tree."""
     if path == NAMESPACES:
-        try:
-            value = json.loads(text)
-        except (ValueError, RecursionError):
-            layer.refuse(NAMESPACES, name, unfit(text, "a JSON list of objects"))
-            return
-        layer.give(path, read_namespaces(layer, name, value), name)
+        if not _are_names(text):
+            _read_namespaces(layer, name, text)
         return
     found = layer.fit(path, OPTIONS[path], name, text, read_text)
     if found is not None:
         layer.give(path, found, name)
 
 
+def _are_names(text: str) -> bool:
+    """Tell whether a list of objects is given by their names, and not in JSON."""
+    return not text.lstrip().startswith(("[", "{"))
+
+
+def _named(layer: Layer, environ: Mapping[str, str], variable: str, first: int) -> list[Draft]:
+    """Return the namespaces that a variable only names; ``first`` is the index of the first."""
+    drafts: list[Draft] = []
+    text = environ.get(variable, "")
+    for index, name in enumerate(text.split() if _are_names(text) else (), first):
+        path = f"{NAMESPACES}[{index}].name"
+        found = layer.fit(path, NAMESPACE_OPTIONS["name"], variable, name, read_text)
+        drafts.append({} if found is None else {"name": layer.note(found, variable)})
+    return drafts
+
+
+def _read_namespaces(layer: Layer, name: str, text: str) -> None:
+    """Read namespaces in JSON, which replace those of the file."""
+    try:
+        value = lower_cased(json.loads(text))
+    except (ValueError, RecursionError):
+        expected = "a JSON list of objects, or names separated by spaces"
+        layer.refuse(NAMESPACES, name, unfit(text, expected))
+        return
+    layer.give(NAMESPACES, read_namespaces(layer, name, value, strict=True), name)
+
+
 # ── the command line ─────────────────────────────────────────────────────────────────────────
 
 
-def read_flags(flags: Mapping[str, str]) -> Layer:
-    """Read flags: names without dashes, and text (``true`` and ``false`` for booleans)."""
-    layer = Layer("command line")
+def read_flags(flags: Mapping[str, str], environ: Mapping[str, str] | None = None) -> Layer:
+    """Read flags: names without dashes, and text (``true`` and ``false`` for booleans).
+
+    Values may name variables of ``environ``.
+    """
+    layer = Layer("command line", environ)
     for flag, text in flags.items():
         name = f"--{flag}"
         if flag in OPTIONS:

@@ -11,7 +11,7 @@ from girandola.config.file import ConfigFile
 from girandola.config.layers import NAMESPACES, Draft, Layer
 from girandola.config.names import AUTHENTICATION_OF_2_TO_5, CLASSIC, of_classic_shape
 from girandola.config.problems import unfit
-from girandola.config.schema import NAMESPACE_OPTIONS, OPTIONS, SECTIONS
+from girandola.config.schema import NAMESPACE_OPTIONS, OPTIONS, SECTIONS, Option
 from girandola.config.unbuilt import (
     UNBUILT,
     UNBUILT_CHANNEL,
@@ -21,6 +21,8 @@ from girandola.config.unbuilt import (
     warning,
 )
 from girandola.config.values import read
+from girandola.config.weak import cast, told
+from girandola.config.yes_no import as_older_servers
 
 _NAMES = (*OPTIONS, *SECTIONS, *UNBUILT, *UNBUILT_SECTIONS)
 _TOP_NAMES = (*_NAMES, *CLASSIC)
@@ -29,15 +31,18 @@ NAMESPACE_NAMES = (*NAMESPACE_OPTIONS, *UNBUILT_CHANNEL, *UNBUILT_CHANNEL_SECTIO
 """Every name that means something in a namespace."""
 
 
-def read_tree(file: ConfigFile) -> Layer:
-    """Read a file. ``null`` counts as not set."""
-    layer = Layer(file.path)
+def read_tree(file: ConfigFile, environ: Mapping[str, str] | None = None) -> Layer:
+    """Read a file, whose values may name variables of ``environ``. ``null`` counts as not set."""
+    layer = Layer(file.path, environ)
+    for line in file.warnings:
+        layer.warn(line)
     for key, value in (file.tree or {}).items():
         name = str(key)
         if value is None and name in _TOP_NAMES:
             continue
         if of_classic_shape(name, value):
-            read_classic_key(layer, name, value, numbers_are_floats=file.format == "json")
+            older = as_older_servers(value)
+            read_classic_key(layer, name, older, numbers_are_floats=file.format == "json")
         elif name in AUTHENTICATION_OF_2_TO_5:
             layer.marked_between = True
             layer.ignore(
@@ -55,7 +60,7 @@ def _read_key(layer: Layer, path: str, value: Any) -> None:
     if path == NAMESPACES:
         layer.give(path, read_namespaces(layer, path, value), path)
     elif path in OPTIONS:
-        found = layer.fit(path, OPTIONS[path], path, value, read)
+        found = _fit(layer, path, OPTIONS[path], path, value)
         if found is not None:
             layer.give(path, found, path)
     elif isinstance(value, dict) and (path in SECTIONS or path in UNBUILT_SECTIONS):
@@ -63,11 +68,10 @@ def _read_key(layer: Layer, path: str, value: Any) -> None:
             name = f"{path}.{key}"
             if below is not None or name not in _NAMES:
                 _read_key(layer, name, below)
-    elif path in SECTIONS:
-        # What stands here may be a secret that lost its key.
-        layer.refuse(path, path, unfit(value, "an object of options", secret=True))
-    elif path in UNBUILT or path in UNBUILT_SECTIONS:
-        if path not in UNBUILT or not is_default(UNBUILT[path], value):
+    elif path in SECTIONS or path in UNBUILT_SECTIONS:
+        _refuse_as_section(layer, path, value)
+    elif path in UNBUILT:
+        if not is_default(UNBUILT[path], value):
             layer.warn(warning(path))
     else:
         section = path[: path.rfind(".") + 1]
@@ -75,8 +79,41 @@ def _read_key(layer: Layer, path: str, value: Any) -> None:
         layer.do_not_know(path, beside, section)
 
 
-def read_namespaces(layer: Layer, name: str, value: Any) -> list[Draft]:
-    """Read the value of ``channel.namespaces``; ``name`` is what it is called in its source."""
+def _refuse_as_section(layer: Layer, path: str, value: Any) -> None:
+    """Refuse a value where an object of options is expected, and say what may have been meant."""
+    below = f"{path}."
+    switch = f"{below}enabled"
+    cure = ""
+    if switch in OPTIONS or switch in UNBUILT:
+        cure = f"; {switch} switches it on" + (" and off" if isinstance(value, bool) else "")
+    # Anything but a switch may be a secret that lost its key.
+    secret = not isinstance(value, bool) and any(
+        option.secret for name, option in OPTIONS.items() if name.startswith(below)
+    )
+    layer.refuse(path, path, unfit(value, f"an object of options{cure}", secret))
+
+
+def _fit(
+    layer: Layer, path: str, option: Option, name: str, value: Any, *, strict: bool = False
+) -> Any:
+    """Return what a value of a file means; ``None`` where that is noted as a problem.
+
+    Unless ``strict``, as today's servers do, with a note: of another type, but with one meaning.
+    """
+    if strict:
+        return layer.fit(path, option, name, value, read)
+    found = layer.fit(path, option, name, value, lambda o, v: read(o, cast(o, v)))
+    typed = cast(option, value)
+    if found is not None and typed is not value and option.kind != "duration":
+        layer.note_cast(name, told(option, value, typed))
+    return found
+
+
+def read_namespaces(layer: Layer, name: str, value: Any, *, strict: bool = False) -> list[Draft]:
+    """Read the value of ``channel.namespaces``; ``name`` is what it is called in its source.
+
+    ``strict`` values have the right types, as the JSON in a variable must.
+    """
     if not isinstance(value, list):
         layer.refuse(NAMESPACES, name, unfit(value, "a list of objects"))
         return []
@@ -85,7 +122,7 @@ def read_namespaces(layer: Layer, name: str, value: Any) -> list[Draft]:
         at = f"{name}[{index}]"
         draft: Draft = {}
         if isinstance(item, dict):
-            _read_namespace(layer, draft, index, item, at)
+            _read_namespace(layer, draft, index, item, at, strict=strict)
         else:
             layer.refuse(NAMESPACES, at, unfit(item, "an object of options"))
         drafts.append(draft)
@@ -93,7 +130,14 @@ def read_namespaces(layer: Layer, name: str, value: Any) -> list[Draft]:
 
 
 def _read_namespace(
-    layer: Layer, draft: Draft, index: int, item: Mapping[Any, Any], at: str, section: str = ""
+    layer: Layer,
+    draft: Draft,
+    index: int,
+    item: Mapping[Any, Any],
+    at: str,
+    section: str = "",
+    *,
+    strict: bool = False,
 ) -> None:
     """Read one namespace into ``draft``, or a section of it."""
     for key, value in item.items():
@@ -101,11 +145,11 @@ def _read_namespace(
         shown = f"{at}.{name}"
         if name in NAMESPACE_OPTIONS and value is not None:
             path, option = f"{NAMESPACES}[{index}].{name}", NAMESPACE_OPTIONS[name]
-            found = layer.fit(path, option, shown, value, read)
+            found = _fit(layer, path, option, shown, value, strict=strict)
             if found is not None:
                 draft[name] = layer.note(found, shown)
         elif name in UNBUILT_CHANNEL_SECTIONS and isinstance(value, dict):
-            _read_namespace(layer, draft, index, value, at, f"{name}.")
+            _read_namespace(layer, draft, index, value, at, f"{name}.", strict=strict)
         elif name not in NAMESPACE_NAMES:
             layer.do_not_know(shown, NAMESPACE_NAMES, f"{at}.")
         elif value is not None and not is_default(UNBUILT_CHANNEL.get(name), value):

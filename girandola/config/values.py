@@ -2,24 +2,26 @@
 
 Two readings: ``read`` for values of a file, which have types, and ``read_text`` for the
 environment and the command line, where everything is text. Knows nothing of where values come
-from and nothing of the leniency of 2018 (``casting.py``).
+from and nothing of leniency, of 2018 (``casting.py``) or of today (``weak.py``).
 """
 
 import json
 import re
-import warnings
 from typing import Any
 
 import msgspec
 
 from girandola.config.duration import format_duration, parse_duration
+from girandola.config.keys import lower_cased
 from girandola.config.problems import Unfit
 from girandola.config.schema import Option
+from girandola.regex import Regex
 
 _TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 _FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
 _INT_LIMIT = 2**63
 _DIGITS = re.compile(r"[-+]?[0-9]{1,19}")
+_PLAIN_NUMBER = re.compile(r"[0-9]{1,10}(?:\.[0-9]{1,9})?")
 
 
 def read(option: Option, value: Any) -> Any:
@@ -37,6 +39,8 @@ def read(option: Option, value: Any) -> Any:
             return check(option, value)
         case "duration" if isinstance(value, str):
             return check(option, _duration(option, value))
+        case "duration" if isinstance(value, int | float) and not isinstance(value, bool):
+            raise Unfit(expectation(option) + _with_a_unit(str(value)))
         case "port" if isinstance(value, int) and not isinstance(value, bool):
             return read(option, str(value))
         case "port" if isinstance(value, str) and _is_port(value):
@@ -71,7 +75,7 @@ def read_text(option: Option, text: str) -> Any:
             return check(option, tuple(text.split()))
         case "objects":
             try:
-                return read(option, json.loads(text))
+                return read(option, lower_cased(json.loads(text)))
             except (ValueError, RecursionError) as error:
                 detail = error.expected if isinstance(error, Unfit) else expectation(option)
                 raise Unfit(f"{detail} in JSON") from None
@@ -91,6 +95,8 @@ def check(option: Option, value: Any) -> Any:
     Raises:
         Unfit: it is not.
     """
+    if option.otherwise:
+        return value.lower() if value.lower() in option.choices else option.otherwise
     fits = True
     if isinstance(value, int | float) and not isinstance(value, bool):
         fits = (
@@ -103,6 +109,11 @@ def check(option: Option, value: Any) -> Any:
         fits = _fits_text(option, value)
     elif isinstance(value, tuple):
         fits = all(_fits_text(option, item) for item in value)
+        if any(_is_several(item) for item in value):
+            raise Unfit(
+                expectation(option) + "; neither commas nor spaces separate within a text: "
+                "write each as an item of its own, in the environment with spaces between"
+            )
     if not fits:
         raise Unfit(expectation(option))
     return value
@@ -128,11 +139,26 @@ def expectation(option: Option) -> str:
     if option.choices:
         return _one_of(option)
     if option.regex:
-        return "a regular expression as Python's re module understands it"
+        return "a regular expression in RE2's syntax"
     return f"text that matches {option.pattern}" if option.pattern else "text"
 
 
 # ── inside ───────────────────────────────────────────────────────────────────────────────────
+
+
+def _is_several(item: str) -> bool:
+    """Tell whether a text that should be one item was meant as a list of them.
+
+    Commas within brackets are part of a pattern, as in ``https://{a,b}.example.com``.
+    """
+    if any(character.isspace() for character in item):
+        return True
+    depth = 0
+    for character in item:
+        depth += (character in "{[") - (character in "}]")
+        if character == "," and depth <= 0:
+            return True
+    return False
 
 
 def _objects(option: Option, value: Any) -> Any:
@@ -146,7 +172,12 @@ def _duration(option: Option, text: str) -> float:
     try:
         return parse_duration(text)
     except ValueError:
-        raise Unfit(expectation(option)) from None
+        raise Unfit(expectation(option) + _with_a_unit(text)) from None
+
+
+def _with_a_unit(number: str) -> str:
+    """Return the cure for a bare number, which was seconds once and nanoseconds later."""
+    return f', for seconds write "{number}s"' if _PLAIN_NUMBER.fullmatch(number) else ""
 
 
 def _is_port(text: str) -> bool:
@@ -160,18 +191,14 @@ def _fits_text(option: Option, text: str) -> bool:
         return False
     if option.choices:
         return text in option.choices
-    if option.pattern and not re.search(option.pattern, text):
+    # In Python's own expressions $ also stands before a last line end.
+    if option.pattern and (not re.search(option.pattern, text) or text.endswith("\n")):
         return False
-    return not option.regex or _compiles(text)
-
-
-def _compiles(regex: str) -> bool:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    if option.regex and text:
         try:
-            re.compile(regex)
-        except (re.error, RecursionError, OverflowError):
-            return False
+            Regex(text)
+        except ValueError as error:
+            raise Unfit(f"{expectation(option)} ({error})") from None
     return True
 
 

@@ -102,9 +102,14 @@ class PublishGrant(Struct, kw_only=True):
 
 
 class HistoryGrant(Struct, frozen=True):
-    """That history may be read; ``meta_ttl`` in seconds."""
+    """That history may be read; ``meta_ttl`` in seconds.
+
+    ``unlimited_by_default``: a call without a limit means as many publications as are given at
+    once, not the position only.
+    """
 
     meta_ttl: float = 0.0
+    unlimited_by_default: bool = False
 
 
 class SubscribeOverride(Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from girandola.core import joining
+from girandola.core import joining, room
 from girandola.core.filters import compile_filter
 from girandola.core.grants import ConnectGrant
 from girandola.core.joining import Withdrawn
@@ -28,7 +28,6 @@ from girandola.errors import (
     Close,
     Reject,
     Unavailable,
-    Unencodable,
 )
 from girandola.model import Publication
 from girandola.protocol import commands as say
@@ -59,8 +58,8 @@ async def connect(session: "Session", command: say.Connect) -> None:
             return
         session.admit(grant)
         subs = await joining.join_all(session, grant.subs)
-        session.confirm()
         session.answer(command, _connected(session, grant, subs))
+        session.confirm()
     finally:
         session.end_connect()
     current = {channel: session.subscriptions[channel] for channel in subs}
@@ -74,7 +73,7 @@ async def connect(session: "Session", command: say.Connect) -> None:
 
 def _check_limits(session: "Session", grant: ConnectGrant) -> None:
     node = session.node
-    if len(grant.subs) > node.options.channel_limit:
+    if len(grant.subs) > node.options.subscription_limit:
         raise Close(CHANNEL_LIMIT, f"{len(grant.subs)} server-side subscriptions")
     limit = node.options.user_connection_limit
     if limit and grant.user and node.hub.sessions_of(grant.user) >= limit:
@@ -154,7 +153,7 @@ async def subscribe(session: "Session", command: say.Subscribe) -> None:
         session.answer(command, subscribed)
     except Withdrawn:
         raise Reject(PERMISSION_DENIED, "unsubscribed while subscribing") from None
-    except (Reject, Close, Unencodable):
+    except (Reject, Close):
         joining.abandon(subscription)
         raise
     except Unavailable as error:
@@ -175,7 +174,7 @@ def _check_place(session: "Session", command: say.Subscribe) -> None:
     """Check that there is room in the table, and nothing there yet."""
     count = len(session.subscriptions)
     full = Reject(LIMIT_EXCEEDED, f"{count} subscriptions already")
-    is_full = count >= session.node.options.channel_limit
+    is_full = count >= session.node.options.subscription_limit
     if is_full and command.signed is not None:
         raise full  # the rules of 2018 look at the number first (classic.md section 4.8)
     if command.channel in session.subscriptions:
@@ -248,6 +247,8 @@ async def history(session: "Session", command: say.History) -> None:
     _check_subscriber(session, command)
     grant = await session.node.policy.history(session, command.channel)
     limit = command.limit
+    if limit == 0 and grant.unlimited_by_default:
+        limit = -1
     most = session.node.options.history_max_publication_limit
     if limit is not None and (limit < 0 or limit > most):
         limit = most
@@ -258,7 +259,27 @@ async def history(session: "Session", command: say.History) -> None:
         reverse=command.reverse,
         meta_ttl=grant.meta_ttl,
     )
-    session.answer(command, say.HistoryResult(page.publications, page.top))
+    found = _as_fits(session, limit, page.publications)
+    session.answer(command, say.HistoryResult(found, page.top))
+
+
+def _as_fits(
+    session: "Session", limit: int | None, publications: list[Publication]
+) -> list[Publication]:
+    """Return as much of a page as its client can be sent now; it can go on after that.
+
+    Who wants a whole stream gets the newest, as if no more were kept.
+    """
+    if not publications:
+        return publications
+    wanted = room.total(publications)
+    left = session.make_room(wanted)
+    if wanted <= left:
+        return publications
+    session.log("answered with a part of the history", f"{wanted} bytes are too many")
+    if limit is None:
+        return room.first(publications[::-1], left)[::-1]
+    return room.first(publications, left)
 
 
 def _check_subscriber(session: "Session", command: say.Presence | say.History) -> None:

@@ -1,17 +1,21 @@
 """Who is connected and who listens; the broadcast loop.
 
 A registry of one node. It knows nothing of engines or permissions, and nothing in it waits.
+A broadcast never raises: what goes wrong for one subscriber is logged once a broadcast, and
+neither the others nor the publisher are concerned.
 """
 
+import logging
 from collections.abc import Collection, Iterable
 
 from girandola.core.session import Session
 from girandola.core.stats import Stats
 from girandola.core.subscription import Subscription
-from girandola.errors import INAPPROPRIATE_PROTOCOL, Unencodable
 from girandola.model import Publication, Target
 from girandola.protocol.codec import Encoding
 from girandola.protocol.commands import Join, Leave
+
+logger = logging.getLogger(__name__)
 
 
 class Hub:
@@ -133,31 +137,42 @@ class Hub:
         """Deliver to every subscriber, encoding once for each encoding among them."""
         subscribers = self.subscribers(channel)
         encoded: dict[Encoding, bytes] = {}
+        failed = 0
         for subscription in subscribers:
-            matches = subscription.filter
-            if matches is not None and not matches(publication.tags):
+            try:
+                matches = subscription.filter
+                if matches is not None and not matches(publication.tags):
+                    subscription.skip(publication)
+                    continue
+                data = encoded.get(subscription.encoding)
+                if data is None:
+                    data = self._encode(encoded, subscription.encoding, channel, publication)
+                if data:
+                    subscription.deliver(publication, data)
+                else:
+                    subscription.skip(publication)
+            except Exception:
+                _log_first(failed, channel)
+                failed += 1
                 subscription.skip(publication)
-                continue
-            data = encoded.get(subscription.encoding)
-            if data is None:
-                data = self._encode(encoded, subscription.encoding, channel, publication)
-            if data:
-                subscription.deliver(publication, data)
-            else:
-                subscription.session.mark_closing(INAPPROPRIATE_PROTOCOL)
 
     def broadcast_event(self, channel: str, event: Join | Leave) -> None:
         """Deliver a join or leave to those subscribers who get them."""
         encoded: dict[Encoding, bytes] = {}
+        failed = 0
         for subscription in self._channels.get(channel, ()):
             if not subscription.push_join_leave:
                 continue
             codec = subscription.session.codec
-            data = encoded.get(codec)
-            if data is None:
-                data = self._encode(encoded, codec, channel, event)
-            if data:
-                subscription.deliver_event(event, data)
+            try:
+                data = encoded.get(codec)
+                if data is None:
+                    data = self._encode(encoded, codec, channel, event)
+                if data:
+                    subscription.deliver_event(event, data)
+            except Exception:
+                _log_first(failed, channel)
+                failed += 1
 
     def _encode(
         self,
@@ -167,9 +182,13 @@ class Hub:
         push: Publication | Join | Leave,
     ) -> bytes:
         self._stats.broadcasts_encoded += 1
-        try:
-            data = encoding.push(channel, push)
-        except Unencodable:
-            data = b""
-        encoded[encoding] = data
+        # What raises is not tried again for the next subscriber.
+        encoded[encoding] = b""
+        data = encoded[encoding] = encoding.push(channel, push)
         return data
+
+
+def _log_first(failed: int, channel: str) -> None:
+    """Log the exception being handled unless the same broadcast has ``failed`` before."""
+    if not failed:
+        logger.exception("internal error: some subscribers miss a message in %r", channel)

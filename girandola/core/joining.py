@@ -7,6 +7,7 @@ reply is queued; and after every wait the entry must still be the one in the tab
 
 from typing import TYPE_CHECKING
 
+from girandola.core import room
 from girandola.core.grants import SubscribeGrant
 from girandola.core.recovery import Outcome, recover_cache, recover_stream
 from girandola.core.subscription import Subscription
@@ -53,7 +54,10 @@ async def join(subscription: Subscription, grant: SubscribeGrant, asked: Recover
     as the subscription is not current any more, and ``Unavailable``.
     """
     begin(subscription, grant)
-    return await follow(subscription, grant, asked)
+    subscribed, outcome = await follow(subscription, grant, asked)
+    _take_publications(subscription, outcome, subscribed, beside=0)
+    look_again(subscription)
+    return subscribed
 
 
 def begin(subscription: Subscription, grant: SubscribeGrant) -> None:
@@ -62,8 +66,10 @@ def begin(subscription: Subscription, grant: SubscribeGrant) -> None:
     subscription.session.node.register(subscription)
 
 
-async def follow(subscription: Subscription, grant: SubscribeGrant, asked: Recovery) -> Subscribed:
-    """Do the rest of ``join`` behind ``begin``."""
+async def follow(
+    subscription: Subscription, grant: SubscribeGrant, asked: Recovery
+) -> tuple[Subscribed, Outcome]:
+    """Do what takes time of ``join``, behind ``begin``. What was found is still to be taken."""
     session = subscription.session
     node = session.node
     channel = subscription.channel
@@ -81,20 +87,21 @@ async def follow(subscription: Subscription, grant: SubscribeGrant, asked: Recov
         expires=expires,
         ttl=max(1, grant.expire_at - int(node.clock.time())) if expires else 0,
     )
+    outcome = Outcome(False, [])
     if subscription.positioned and node.keeps_history:
-        await _take_position(subscription, grant, asked, subscribed)
+        outcome = await _take_position(subscription, grant, asked, subscribed)
         look_again(subscription)
     else:
         subscription.positioned = subscription.recoverable = False
     subscribed.positioned = subscription.positioned
     subscribed.recoverable = subscription.recoverable
     subscribed.delta = subscription.deltas is not None
-    return subscribed
+    return subscribed, outcome
 
 
 async def _take_position(
     subscription: Subscription, grant: SubscribeGrant, asked: Recovery, subscribed: Subscribed
-) -> None:
+) -> Outcome:
     """Read where the stream is, and what the client missed of it."""
     node = subscription.session.node
     channel, meta_ttl = subscription.channel, grant.history_meta_ttl
@@ -117,10 +124,36 @@ async def _take_position(
         page = await node.read_history(channel, since=since, limit=limit, meta_ttl=meta_ttl)
         outcome = recover_stream(asked, page, partial=False, wanted=subscription.filter)
     subscribed.top = subscribed.position = page.top
-    subscribed.recovered = outcome.recovered
-    subscribed.publications = outcome.publications
     if outcome.recovered and not grant.cache_recovery:
         subscribed.position = StreamPosition(asked.offset, page.top.epoch)
+    return outcome
+
+
+def _take_publications(
+    subscription: Subscription, outcome: Outcome, subscribed: Subscribed, beside: int
+) -> None:
+    """Recover as much as the client can be sent now. Nothing may wait between this and the reply.
+
+    May end the session, as any flush may.
+    """
+    session = subscription.session
+    codec = session.codec
+    if outcome.publications:
+        escaped = subscription.deltas is not None and not codec.binary
+        wanted = room.total(outcome.publications, escaped) + beside
+        share = session.outbox.limit // room.FREE
+        left = session.make_room(wanted + share) - share - beside
+        partial = codec.traits.partial_recovery
+        found = outcome
+        outcome = room.fitting(found, left, partial=partial, escaped=escaped)
+        if outcome is not found:
+            subscribed.position = subscribed.top
+            session.log(
+                f"did not recover {subscription.channel!r}",
+                f"{wanted} bytes are too many: client.queue_max_size is {session.outbox.limit}",
+            )
+    subscribed.recovered = outcome.recovered
+    subscribed.publications = outcome.publications
 
 
 def go_live(subscription: Subscription, subscribed: Subscribed) -> None:
@@ -181,12 +214,18 @@ async def join_all(session: "Session", grants: dict[str, SubscribeGrant]) -> dic
     if session.closed:
         raise Withdrawn
     made: dict[str, Subscribed] = {}
-    for (channel, subscription), outcome in zip(entered.items(), outcomes, strict=True):
-        if isinstance(outcome, Exception):
-            if not isinstance(outcome, Withdrawn):
-                raise outcome
+    beside = 0
+    for (channel, subscription), found in zip(entered.items(), outcomes, strict=True):
+        if isinstance(found, Exception):
+            if not isinstance(found, Withdrawn):
+                raise found
         elif is_current(subscription):
-            made[channel] = outcome
+            subscribed, outcome = found
+            _take_publications(subscription, outcome, subscribed, beside)
+            beside += room.total(subscribed.publications)
+            made[channel] = subscribed
+    if session.closed:
+        raise Withdrawn
     return made
 
 
@@ -197,7 +236,7 @@ async def subscribe_by_server(session: "Session", channel: str, grant: Subscribe
     """
     if not session.connected or channel in session.subscriptions:
         return
-    if len(session.subscriptions) >= session.node.options.channel_limit:
+    if len(session.subscriptions) >= session.node.options.subscription_limit:
         session.close(CHANNEL_LIMIT, f"the server API subscribed it to {channel!r}")
         return
     subscription = enter(session, channel, server_side=True)

@@ -150,7 +150,16 @@ class Node:
     def publish(
         self, channel: str, publication: Publication, options: PublishOptions
     ) -> Coroutine[Any, Any, PublishResult]:
-        """Publish to all subscribers of all nodes; ``publication`` is the engine's from now on."""
+        """Publish to all subscribers of all nodes; ``publication`` is the engine's from now on.
+
+        Raises:
+            Reject: BAD_REQUEST, at once, for more data than any client may be sent: it would end
+                the connections of all subscribers.
+        """
+        limit = self.options.queue_max_size
+        if len(publication.data) > limit:
+            told = f"{len(publication.data)} bytes of data for {channel!r:.100}"
+            raise Reject(BAD_REQUEST, f"{told}: client.queue_max_size is {limit}")
         self.stats.publications_published += 1
         call = self._broker.publish(channel, publication, options)
         # One coroutine less on the way into the engine of this process, where nothing fails.

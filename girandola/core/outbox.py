@@ -27,6 +27,9 @@ class Owner(Protocol):
     def on_marked(self) -> None:
         """Act on what ``mark`` was called for. Called by the flush, before the messages go."""
 
+    def on_write_failed(self) -> None:
+        """Act on a transport that raised, whose messages may be lost. Called by the flush."""
+
 
 class Outbox:
     """The messages of one session that wait for the end of the tick.
@@ -74,6 +77,10 @@ class Outbox:
         if self.size > self.limit:
             self.overflow()
 
+    def room(self) -> int:
+        """Return how many bytes may be queued now without being too many."""
+        return self.limit - self.size - self._transport.buffered()
+
     def mark(self) -> None:
         """Let the flush at the end of this tick ask the owner what is to be done."""
         self.marked = True
@@ -103,19 +110,28 @@ class Outbox:
         self._touched = False
         if self.marked:
             self.marked = False
-            self._owner.on_marked()
+            try:
+                self._owner.on_marked()
+            except Exception:
+                # What waits must still go, or it would wait for ever.
+                self._flusher.log_failure()
         messages = self.messages
         if messages is not None:
             self.messages = None
             size, self.size = self.size, 0
-            if size + self._transport.buffered() > self.limit:
-                self.full = True
-            else:
-                stats = self._flusher.stats
-                stats.flushes += 1
-                stats.messages_queued += len(messages)
-                stats.bytes_out += size
-                self._transport.write(messages)
+            try:
+                if size + self._transport.buffered() > self.limit:
+                    self.full = True
+                else:
+                    stats = self._flusher.stats
+                    stats.flushes += 1
+                    stats.messages_queued += len(messages)
+                    stats.bytes_out += size
+                    self._transport.write(messages)
+            except Exception:
+                self._flusher.log_failure()
+                self._owner.on_write_failed()
+                return
         if self.full:
             self._owner.on_outbox_full()
 
@@ -132,6 +148,7 @@ class Flusher:
         self._call_soon: Callable[..., object] = clock.call_soon
         self._touched: list[Outbox] = []
         self._wide: deque[Iterator[Outbox]] = deque()
+        self._failed = False
         self.stats = stats
 
     def add(self, outbox: Outbox) -> None:
@@ -141,6 +158,16 @@ class Flusher:
             self._call_soon(self._flush)
         touched.append(outbox)
 
+    def log_failure(self) -> None:
+        """Log the exception being handled, the first one of a tick: many fail in the same way."""
+        if not self._failed:
+            self._failed = True
+            self._call_soon(self._forget_failure)
+            logger.exception("internal error in a flush")
+
+    def _forget_failure(self) -> None:
+        self._failed = False
+
     def _flush(self) -> None:
         touched, self._touched = self._touched, []
         if len(touched) <= SLICE:
@@ -148,7 +175,7 @@ class Flusher:
                 try:
                     outbox.flush()
                 except Exception:
-                    logger.exception("internal error in a flush")
+                    self.log_failure()
             return
         if not self._wide:
             self._call_soon(self._flush_slice)
@@ -162,7 +189,7 @@ class Flusher:
             try:
                 outbox.flush()
             except Exception:
-                logger.exception("internal error in a flush")
+                self.log_failure()
         if visited == SLICE:
             self._wide.append(wide)
         if self._wide:

@@ -18,16 +18,18 @@ from girandola.core.handlers import HANDLERS
 from girandola.core.one_way import refused
 from girandola.core.outbox import Outbox
 from girandola.core.ports import Transport
+from girandola.core.room import leave_out
 from girandola.core.subscription import Subscription
 from girandola.errors import (
     BAD_REQUEST_CLOSE,
     CONNECTION_CLOSED,
     CONNECTION_EXPIRED,
-    INAPPROPRIATE_PROTOCOL,
     INSUFFICIENT_STATE,
     INTERNAL,
+    LIMIT_EXCEEDED,
     NO_PONG,
     NOT_CONNECTED,
+    SERVER_ERROR,
     SHUTDOWN,
     SLOW,
     STALE,
@@ -35,12 +37,12 @@ from girandola.errors import (
     TOO_MANY_REQUESTS_CLOSE,
     UNSUBSCRIBED_EXPIRED,
     UNSUBSCRIBED_INSUFFICIENT_STATE,
+    WRITE_ERROR,
     Close,
     Disconnect,
     Error,
     Reject,
     Unavailable,
-    Unencodable,
     UnsubscribeCode,
 )
 from girandola.model import ClientInfo
@@ -54,6 +56,9 @@ logger = logging.getLogger(__name__)
 
 REFUSED_CLOSE_DELAY = 5.0
 """Seconds that a client has to leave by itself after an error reply to connect (modern.md 4.3)."""
+
+ALWAYS_QUEUED = 512
+"""Bytes of a reply up to which nobody looks whether there is room for it."""
 
 NO_HEADERS: dict[str, str] = {}
 
@@ -263,8 +268,6 @@ class Session:
             self._refuse(command, reject.error, reject.detail)
         except Close as close:
             self.close(close.disconnect, f"{_name(command)}: {close.detail}")
-        except Unencodable as error:
-            self.close(INAPPROPRIATE_PROTOCOL, f"{_name(command)}: {error}")
         except Unavailable as error:
             self._refuse(command, INTERNAL, str(error))
         except Exception:
@@ -273,14 +276,36 @@ class Session:
                 self._refuse(command, INTERNAL, "see the traceback above")
 
     def answer(self, command: say.Command, outcome: say.Result | Error) -> None:
-        """Queue the reply to a command. Nothing once the session has ended."""
+        """Queue the reply to a command. Nothing once the session has ended.
+
+        What was recovered is left out of a reply for which there is no room.
+
+        Raises:
+            Reject: LIMIT_EXCEEDED, there is no room for it even so.
+        """
         if self.closed:
             return
         reply = self.codec.reply(say.Reply(command, outcome))
+        if len(reply) > ALWAYS_QUEUED and len(reply) > self.make_room(len(reply)):
+            if isinstance(outcome, Error) or not leave_out(outcome):
+                raise Reject(LIMIT_EXCEEDED, f"a reply of {len(reply)} bytes is too large")
+            self.log("recovered nothing", f"a reply of {len(reply)} bytes is too large")
+            self.answer(command, outcome)
+            return
         if self._together is not None:
             self._together.append(reply)
         else:
             self.outbox.push(reply)
+
+    def make_room(self, wanted: int) -> int:
+        """Return how many bytes may be queued now; where ``wanted`` are not, what waits goes first.
+
+        That may end the session, as any flush may.
+        """
+        together = sum(map(len, self._together or ()))
+        if self.outbox.room() - together < wanted:
+            self.outbox.flush()
+        return self.outbox.room() - together
 
     def _refuse(self, command: say.Command, error: Error, detail: str) -> None:
         if self.closed:
@@ -399,8 +424,10 @@ class Session:
         """Queue a push of our own making (broadcasts are encoded by the hub)."""
         try:
             data = self.codec.push(channel, push)
-        except Unencodable:
-            self.mark_closing(INAPPROPRIATE_PROTOCOL)
+        except Exception:
+            # Its client would be wrong about what it is subscribed to.
+            logger.exception("client %s: internal error telling it of %r", self.client, push)
+            self.mark_closing(SERVER_ERROR)
             return
         if data:
             self.outbox.push(data)
@@ -443,6 +470,12 @@ class Session:
     def on_outbox_full(self) -> None:
         """Close a peer that reads too slowly. See ``outbox.Owner``."""
         self.close(SLOW, f"over {self.outbox.limit} bytes are waiting")
+
+    def on_write_failed(self) -> None:
+        """End a connection of which nobody knows what it was sent. See ``outbox.Owner``."""
+        self.log("dropped", "a write failed")
+        self._end(WRITE_ERROR)
+        self.transport.abort()
 
     def end_lost(self, subscription: Subscription) -> None:
         """End a subscription that lacks a publication, so that its client recovers it."""

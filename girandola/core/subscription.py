@@ -132,8 +132,11 @@ class Subscription:
         self.session.outbox.push(data)
 
     def skip(self, push: Publication) -> None:
-        """Take note of a publication that the client does not want."""
+        """Take note of a publication that the client does not want, or cannot get."""
         held = self.held
+        if self.deltas is not None:
+            # The next one cannot be a delta to what the client does not have.
+            self.encoding = self.deltas.full
         if not push.offset:
             return
         if held is not None:

@@ -13,7 +13,9 @@ LEVELS = {
     "debug": logging.DEBUG,
     "info": logging.INFO,
     "warn": logging.WARNING,
+    "warning": logging.WARNING,
     "error": logging.ERROR,
+    "fatal": logging.CRITICAL,
     "none": logging.CRITICAL + 1,
 }
 

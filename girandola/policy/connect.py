@@ -4,8 +4,10 @@ Credentials of 2018 are decided by classic.md sections 4.6 and 4.14. Limits on t
 connections and subscriptions are the core's; so is the refusal of a grant that is over already.
 """
 
+import logging
+
+from girandola.auth.claims import ConnectionToken, InvalidToken, TokenExpired, TokenSubscription
 from girandola.auth.jwks import KeysUnavailable
-from girandola.auth.jwt import ConnectionToken, InvalidToken, TokenExpired, TokenSubscription
 from girandola.core.grants import ConnectGrant, SubscribeGrant, subscribe_grant
 from girandola.core.ports import Peer
 from girandola.errors import (
@@ -17,6 +19,8 @@ from girandola.errors import (
     Close,
     Reject,
 )
+from girandola.options import ChannelOptions
+from girandola.policy.access import Asker, closed, misnamed
 from girandola.policy.rules import (
     Rules,
     Term,
@@ -25,8 +29,9 @@ from girandola.policy.rules import (
     signed_term,
     term,
 )
-from girandola.policy.subscribe import is_open
 from girandola.protocol.commands import Connect, Recovery, SignedUser
+
+logger = logging.getLogger(__name__)
 
 
 async def connect(rules: Rules, peer: Peer, command: Connect) -> ConnectGrant:
@@ -38,19 +43,19 @@ async def connect(rules: Rules, peer: Peer, command: Connect) -> ConnectGrant:
     if command.signed is not None:
         return _by_signature(rules, command.signed)
     if command.token:
-        return await _by_token(rules, command)
+        return await _by_token(rules, peer, command)
     if rules.client.allow_anonymous_connect_without_token or rules.client.insecure:
-        return _complete(rules, ConnectGrant(), command)
+        return _complete(rules, peer, ConnectGrant(), command)
     header = rules.client.user_id_http_header
     if header and (user := peer.headers.get(header.lower())):
-        return _complete(rules, ConnectGrant(user=user), command)
+        return _complete(rules, peer, ConnectGrant(user=user), command)
     raise Close(BAD_REQUEST_CLOSE, _nothing_shown(header))
 
 
 # ── today ────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _by_token(rules: Rules, command: Connect) -> ConnectGrant:
+async def _by_token(rules: Rules, peer: Peer, command: Connect) -> ConnectGrant:
     try:
         token = await rules.connection_tokens.connection_token(command.token)
     except TokenExpired as error:
@@ -73,7 +78,7 @@ async def _by_token(rules: Rules, command: Connect) -> ConnectGrant:
         ttl=until.ttl,
         subs=subs,
     )
-    return _complete(rules, grant, command)
+    return _complete(rules, peer, grant, command)
 
 
 def connection_term(rules: Rules, token: ConnectionToken) -> Term:
@@ -100,20 +105,28 @@ def _token_sub(
     return grant
 
 
-def _complete(rules: Rules, grant: ConnectGrant, command: Connect) -> ConnectGrant:
+def _complete(rules: Rules, peer: Peer, grant: ConnectGrant, command: Connect) -> ConnectGrant:
     """Add the subscriptions that follow from who it is."""
     _add_personal_channel(rules, grant, command)
+    asker = Asker(grant.user, peer.client)
+    refused: dict[str, str] = {}
     for channel, recovery in command.subs.items():
-        if channel not in grant.subs and _is_open_to(rules, grant.user, channel):
-            sub = subscribe_grant(rules.channels.options(channel))
+        if channel in grant.subs:
+            continue
+        options = _options(rules, channel)
+        if why := _why_not(rules, options, channel, asker, command):
+            refused[channel] = why
+        else:
+            sub = subscribe_grant(options)
             sub.recovery = recovery
             grant.subs[channel] = sub
+    _log_refused(asker, refused)
     return grant
 
 
 def _add_personal_channel(rules: Rules, grant: ConnectGrant, command: Connect) -> None:
     personal = rules.client.subscribe_to_user_personal_channel
-    if not personal.enabled or not grant.user:
+    if not personal.enabled or not grant.user or not rules.channels.section.user_boundary:
         return
     channel = rules.channels.personal(grant.user, personal.personal_channel_namespace)
     options = rules.channels.options(channel)
@@ -125,18 +138,36 @@ def _add_personal_channel(rules: Rules, grant: ConnectGrant, command: Connect) -
         grant.only_connection = channel
 
 
-def _is_open_to(rules: Rules, user: str, channel: str) -> bool:
-    """Tell whether a connection gets a channel that it only asked for in ``connect.subs``."""
+def _options(rules: Rules, channel: str) -> ChannelOptions:
     try:
-        options = rules.channels.options(channel)
+        return rules.channels.options(channel)
     except Reject as reject:
         raise Close(BAD_REQUEST_CLOSE, f"connect.subs: {reject.detail:.200}") from None
-    return (
-        not rules.channels.is_private(channel)
-        and not rules.channels.is_too_long(channel)
-        and rules.channels.is_well_named(channel)
-        and is_open(rules, options, channel, user)
-    )
+
+
+def _why_not(
+    rules: Rules, options: ChannelOptions, channel: str, asker: Asker, command: Connect
+) -> str:
+    """Return why a channel that a connect only asks for is not given, ``""`` if it is."""
+    known = bool(command.token and asker.user)
+    if rules.legacy.connect_subs_for_users_only and not known:
+        return "only users with a token may ask (legacy.connect_subs_for_users_only)"
+    return misnamed(rules, channel) or closed(rules, options, channel, asker)
+
+
+def _log_refused(asker: Asker, refused: dict[str, str]) -> None:
+    """Tell the operator in one line, however many a stranger asked for."""
+    if refused:
+        channel, why = next(iter(refused.items()))
+        logger.info(
+            "client %s (user %.100r): %d of the channels that its connect asks for are not given; "
+            "the first is %.100r: %s",
+            asker.client,
+            asker.user,
+            len(refused),
+            channel,
+            why,
+        )
 
 
 def _nothing_shown(header: str) -> str:

@@ -16,7 +16,7 @@ from girandola.core.grants import (
     SubscribeGrant,
 )
 from girandola.core.ports import Peer
-from girandola.options import ClassicOptions, ClientSection, RpcPingOptions
+from girandola.options import ClassicOptions, ClientSection, LegacyOptions, RpcPingOptions
 from girandola.policy import connect, publish, reads, refresh, rpc, subscribe
 from girandola.policy.rules import Rules
 from girandola.protocol import commands
@@ -38,6 +38,7 @@ class ConfiguredPolicy:
         connection_tokens: Verifier,
         subscription_tokens: Verifier,
         time: Callable[[], float],
+        legacy: LegacyOptions = LegacyOptions(),  # noqa: B008  an immutable value
     ) -> None:
         self.rules = Rules(
             channels=channels,
@@ -47,6 +48,7 @@ class ConfiguredPolicy:
             connection_tokens=connection_tokens,
             subscription_tokens=subscription_tokens,
             time=time,
+            legacy=legacy,
         )
 
     async def connect(self, peer: Peer, command: commands.Connect) -> ConnectGrant:

@@ -4,14 +4,13 @@ Clients of 2018 publish only where they are subscribed (classic.md section 4.11)
 says so. How a publication is kept follows from the channel's options alone.
 """
 
-import msgspec
-
 from girandola.core.grants import PublishGrant, publish_options
 from girandola.core.ports import Peer
 from girandola.errors import BAD_REQUEST, INTERNAL, PERMISSION_DENIED, Reject
 from girandola.options import ChannelOptions
 from girandola.policy.rules import Rules, described, may
 from girandola.protocol.commands import Publish
+from girandola.protocol.raw_json import has_format
 
 
 def publish(rules: Rules, peer: Peer, command: Publish) -> PublishGrant:
@@ -42,17 +41,9 @@ def check_data(options: ChannelOptions, channel: str, data: bytes) -> None:
         Reject: BAD_REQUEST otherwise.
     """
     wanted = options.publication_data_format
-    if not data and wanted != "binary":
-        raise Reject(BAD_REQUEST, f"publish to channel {channel!r:.100}: expected data")
-    if wanted in ("json", "json_object"):
-        expected: type = dict[str, msgspec.Raw] if wanted == "json_object" else msgspec.Raw
-        try:
-            msgspec.json.decode(data, type=expected)
-            data.decode()
-        except (msgspec.MsgspecError, ValueError, RecursionError):
-            raise Reject(
-                BAD_REQUEST, f"publish to channel {channel!r:.100}: expected data to be {wanted}"
-            ) from None
+    if not has_format(data, wanted):
+        expected = f"expected data to be {wanted}" if data else "expected data"
+        raise Reject(BAD_REQUEST, f"publish to channel {channel!r:.100}: {expected}")
 
 
 def _options_for_2018(rules: Rules, peer: Peer, command: Publish) -> ChannelOptions:

@@ -20,7 +20,8 @@ def presence(rules: Rules, peer: Peer, channel: str) -> None:
     if not options.presence:
         raise _off("presence", peer, channel, "presence")
     if not may_see_presence(rules, options, peer, is_subscribed=peer.is_subscribed(channel)):
-        raise _denied("presence", peer, channel)
+        clients = options.allow_presence_for_client or options.allow_presence_for_subscriber
+        raise _denied(rules, "presence", peer, channel, is_for_clients=clients)
 
 
 def history(rules: Rules, peer: Peer, channel: str) -> HistoryGrant:
@@ -33,15 +34,16 @@ def history(rules: Rules, peer: Peer, channel: str) -> HistoryGrant:
     if not options.keeps_history:
         raise _off("history", peer, channel, "history_size and history_ttl")
     if not may_read_history(rules, options, peer, is_subscribed=peer.is_subscribed(channel)):
-        raise _denied("history", peer, channel)
-    return HistoryGrant(meta_ttl=options.history_meta_ttl)
+        clients = options.allow_history_for_client or options.allow_history_for_subscriber
+        raise _denied(rules, "history", peer, channel, is_for_clients=clients)
+    return HistoryGrant(options.history_meta_ttl, rules.legacy.unlimited_history_by_default)
 
 
 def may_see_presence(
     rules: Rules, options: ChannelOptions, peer: Peer, *, is_subscribed: bool
 ) -> bool:
     """Tell whether the presence permissions let the peer in, whether or not presence is on."""
-    return rules.client.insecure or may(
+    return _sees_all(rules) or may(
         peer,
         client=options.allow_presence_for_client,
         subscriber=options.allow_presence_for_subscriber,
@@ -54,7 +56,7 @@ def may_read_history(
     rules: Rules, options: ChannelOptions, peer: Peer, *, is_subscribed: bool
 ) -> bool:
     """Tell whether the history permissions let the peer in, whether or not history is on."""
-    return rules.client.insecure or may(
+    return _sees_all(rules) or may(
         peer,
         client=options.allow_history_for_client,
         subscriber=options.allow_history_for_subscriber,
@@ -63,15 +65,21 @@ def may_read_history(
     )
 
 
+def _sees_all(rules: Rules) -> bool:
+    return rules.client.insecure and not rules.legacy.narrow_insecure
+
+
 def _off(what: str, peer: Peer, channel: str, options: str) -> Reject:
     return Reject(
         NOT_AVAILABLE, f"{what} of {described(peer, channel)}: {options} of its namespace not set"
     )
 
 
-def _denied(what: str, peer: Peer, channel: str) -> Reject:
+def _denied(rules: Rules, what: str, peer: Peer, channel: str, *, is_for_clients: bool) -> Reject:
+    """Return the refusal; ``is_for_clients``: there are clients who may read it."""
+    off = rules.legacy.disabled_reads_are_unavailable and not is_for_clients
     return Reject(
-        PERMISSION_DENIED,
+        NOT_AVAILABLE if off else PERMISSION_DENIED,
         f"{what} of {described(peer, channel)}: allow_{what}_for_client, _for_subscriber and "
         "_for_anonymous of its namespace do not allow it",
     )

@@ -4,8 +4,8 @@ Rules: modern.md sections 5.8 and 5.9, classic.md section 4.7. Timers are
 the core's, and so is the refusal of a grant that is over already.
 """
 
+from girandola.auth.claims import InvalidToken, TokenExpired
 from girandola.auth.jwks import KeysUnavailable
-from girandola.auth.jwt import InvalidToken, TokenExpired
 from girandola.core.grants import RefreshGrant
 from girandola.core.ports import Peer
 from girandola.errors import (
@@ -95,7 +95,7 @@ async def sub_refresh(rules: Rules, peer: Peer, command: SubRefresh) -> RefreshG
         raise Close(INVALID_TOKEN, f"{who}: {error}") from None
     except KeysUnavailable as error:
         raise Reject(INTERNAL, f"{who}: {error}") from None
-    if why_not := misfit(peer, command, token):
+    if why_not := misfit(rules, peer, command, token):
         raise Close(INVALID_TOKEN, f"{who}: {why_not}")
     until = term(rules, token.expire_at)
     return RefreshGrant(

@@ -13,9 +13,11 @@ from girandola.auth.jwt import Verifier
 from girandola.channels import Channels
 from girandola.core.ports import Peer
 from girandola.errors import BAD_REQUEST_CLOSE, INVALID_TOKEN, Close
-from girandola.options import ClassicOptions, ClientSection, RpcPingOptions
+from girandola.options import ClassicOptions, ClientSection, LegacyOptions, RpcPingOptions
 from girandola.protocol.commands import SignedUser
 
+CLOCK_SKEW = 300
+"""Seconds that the clock of who signs may be ahead of ours."""
 LONGEST = 365 * 24 * 3600
 """Seconds after which everything that expires does (modern.md section 8.8)."""
 
@@ -30,6 +32,7 @@ class Rules(Struct, frozen=True, kw_only=True):
     connection_tokens: Verifier
     subscription_tokens: Verifier
     time: Callable[[], float]
+    legacy: LegacyOptions = LegacyOptions()
 
 
 class Term(Struct, frozen=True):
@@ -68,7 +71,8 @@ def check_signed_user(rules: Rules, signed: SignedUser) -> int:
     """Return the timestamp of genuine credentials (classic.md section 4.6).
 
     Raises:
-        Close: the token is wrong, or the timestamp no integer.
+        Close: the token is wrong or could be somebody else's, or the timestamp no time that has
+            come.
     """
     secret = rules.classic.secret
     if not secret and not rules.classic.allow_empty_secret:
@@ -79,14 +83,35 @@ def check_signed_user(rules: Rules, signed: SignedUser) -> int:
             f"2018 token of user {signed.user!r:.100}: not made with classic.secret over "
             "user, timestamp and info",
         )
+    if not rules.classic.allow_ambiguous_signatures:
+        _check_reading(rules, signed)
     digits = signed.timestamp[1:] if signed.timestamp[:1] in ("+", "-") else signed.timestamp
     if not (digits.isascii() and digits.isdigit() and len(digits) <= 18):
-        raise Close(
-            BAD_REQUEST_CLOSE,
-            f"2018 credentials of user {signed.user!r:.100}: expected timestamp to be Unix "
-            "seconds as a decimal integer",
-        )
+        raise _bad_timestamp(signed, "Unix seconds as a decimal integer")
     return int(signed.timestamp)
+
+
+def _check_reading(rules: Rules, signed: SignedUser) -> None:
+    """Raise ``Close`` for credentials that may have been signed for somebody else."""
+    if signs.has_one_reading(signed.timestamp, signed.info):
+        if int(signed.timestamp) > rules.time() + CLOCK_SKEW:
+            raise _bad_timestamp(signed, "a time that has come")
+    elif len(signed.timestamp) != signs.TIMESTAMP_LENGTH:
+        raise _bad_timestamp(signed, "Unix seconds in ten digits")
+    else:
+        raise Close(
+            INVALID_TOKEN,
+            f"2018 credentials of user {signed.user!r:.100}: expected info to be empty, or JSON "
+            "that is no number; else they could be those of another user "
+            "(classic.allow_ambiguous_signatures)",
+        )
+
+
+def _bad_timestamp(signed: SignedUser, expected: str) -> Close:
+    return Close(
+        BAD_REQUEST_CLOSE,
+        f"2018 credentials of user {signed.user!r:.100}: expected timestamp to be {expected}",
+    )
 
 
 def signed_term(rules: Rules, timestamp: int) -> Term:

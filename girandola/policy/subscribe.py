@@ -6,8 +6,8 @@ none yet; after it, that the grant is not over already.
 """
 
 from girandola.auth import signs
+from girandola.auth.claims import InvalidToken, SubscriptionToken, TokenExpired
 from girandola.auth.jwks import KeysUnavailable
-from girandola.auth.jwt import InvalidToken, SubscriptionToken, TokenExpired
 from girandola.core.grants import SubscribeGrant, subscribe_grant
 from girandola.core.ports import Peer
 from girandola.errors import (
@@ -22,6 +22,7 @@ from girandola.errors import (
     Reject,
 )
 from girandola.options import ChannelOptions
+from girandola.policy.access import NOT_LISTED, OTHER_CONNECTION, Asker, barred, closed, lets_in
 from girandola.policy.reads import may_read_history, may_see_presence
 from girandola.policy.rules import Rules, described, signed_info, term
 from girandola.protocol.commands import SignedChannel, SubRefresh, Subscribe
@@ -43,15 +44,16 @@ async def subscribe(rules: Rules, peer: Peer, command: Subscribe) -> SubscribeGr
     _check_request(peer, command)
     options = rules.channels.options(command.channel)
     _check_name(rules, peer, command)
-    if command.token:
+    asker = Asker(peer.user, peer.client)
+    if why := barred(rules, options, command.channel, asker):
+        raise _denied(peer, command, why)
+    if command.token and _looks_at_tokens(rules, command.channel):
         token = await _token(rules, peer, command)
         grant = _token_grant(rules, options, command, token)
-    elif rules.channels.is_private(command.channel):
-        raise _denied(peer, command, "the channel is private, and no token was given")
-    elif is_open(rules, options, command.channel, peer.user):
-        grant = subscribe_grant(options)
+    elif why := closed(rules, options, command.channel, asker):
+        raise _denied(peer, command, why)
     else:
-        raise _denied(peer, command, _why_not_open(rules, options, command.channel))
+        grant = subscribe_grant(options)
     _add_what_is_asked_for(rules, peer, command, options, grant)
     if command.filter is not None and not options.allow_tags_filter:
         raise Reject(
@@ -62,27 +64,23 @@ async def subscribe(rules: Rules, peer: Peer, command: Subscribe) -> SubscribeGr
     return grant
 
 
-def is_open(rules: Rules, options: ChannelOptions, channel: str, user: str) -> bool:
-    """Tell whether ``user`` needs no token for this channel, which is not private."""
-    if rules.client.insecure:
-        return True
-    if options.allow_user_limited_channels and rules.channels.is_user_limited(channel):
-        return rules.channels.allows_user(channel, user)
-    return options.allow_subscribe_for_client and (
-        bool(user) or options.allow_subscribe_for_anonymous
-    )
-
-
-def misfit(peer: Peer, command: Subscribe | SubRefresh, token: SubscriptionToken) -> str:
+def misfit(
+    rules: Rules, peer: Peer, command: Subscribe | SubRefresh, token: SubscriptionToken
+) -> str:
     """Return why a genuine subscription token is not for this channel, user and connection.
 
     ``""`` where it is. A token that names this very connection needs no user where those of the
     client's generation had none: ids of connections are not given twice.
     """
+    owner = rules.legacy.subscription_token_owner
     if token.channel != command.channel:
         return f"the token is for channel {token.channel!r:.100}"
+    if owner == "client" and not token.client:
+        return "the token names no connection, and legacy.subscription_token_owner is client"
     if token.client and token.client != peer.client:
         return "the token is for another connection"
+    if owner != "user":
+        return ""
     needs_no_user = command.for_connection and token.client and not token.user
     if token.user != peer.user and not needs_no_user:
         return f"the token is for user {token.user!r:.100}"
@@ -115,8 +113,12 @@ def _check_name(rules: Rules, peer: Peer, command: Subscribe) -> None:
         )
     if command.type != 0:
         raise _denied(peer, command, f"its subscriptions are streams, not of type {command.type}")
-    if not rules.channels.allows_client(channel, peer.client):
-        raise _denied(peer, command, "the name is for another connection")
+
+
+def _looks_at_tokens(rules: Rules, channel: str) -> bool:
+    """Tell whether a token can prove anything there."""
+    only_private = rules.legacy.tokens_on_private_channels_only
+    return not only_private or rules.channels.is_private(channel)
 
 
 async def _token(rules: Rules, peer: Peer, command: Subscribe) -> SubscriptionToken:
@@ -129,7 +131,7 @@ async def _token(rules: Rules, peer: Peer, command: Subscribe) -> SubscriptionTo
         raise Reject(PERMISSION_DENIED, f"{where}: subscription token: {error}") from None
     except KeysUnavailable as error:
         raise Reject(INTERNAL, f"{where}: subscription token: {error}") from None
-    why_not = misfit(peer, command, token)
+    why_not = misfit(rules, peer, command, token)
     if why_not and command.for_connection:
         # The connection that it was made for may just have been replaced by this one.
         raise Reject(PERMISSION_DENIED, f"{where}: {why_not}")
@@ -171,16 +173,6 @@ def _add_what_is_asked_for(
         )
 
 
-def _why_not_open(rules: Rules, options: ChannelOptions, channel: str) -> str:
-    if options.allow_user_limited_channels and rules.channels.is_user_limited(channel):
-        return "the user is not among those in the channel's name"
-    name = rules.channels.namespace(channel)
-    place = f"namespace {name}" if name else "channel.without_namespace"
-    if options.allow_subscribe_for_client:
-        return f"{place} does not allow_subscribe_for_anonymous and no token was given"
-    return f"{place} does not allow_subscribe_for_client and no token was given"
-
-
 def _denied(peer: Peer, command: Subscribe, why: str) -> Reject:
     return Reject(PERMISSION_DENIED, f"{described(peer, command.channel)}: {why}")
 
@@ -197,19 +189,22 @@ def _by_2018_rules(
     nobody may have without a token. Configurations of 2018 open all of theirs.
     """
     channel, channels = command.channel, rules.channels
+    asker = Asker(peer.user, peer.client)
     if not channels.allows_user(channel, peer.user):
-        raise _denied(peer, command, "the user is not among those in the channel's name")
+        raise _denied(peer, command, NOT_LISTED)
     if not channels.allows_client(channel, peer.client):
-        raise _denied(peer, command, "the name is for another connection")
+        raise _denied(peer, command, OTHER_CONNECTION)
     options = channels.options(channel)
-    if not (peer.user or options.allow_subscribe_for_anonymous or rules.client.insecure):
+    if why := barred(rules, options, channel, asker):
+        raise _denied(peer, command, why)
+    if not lets_in(rules, options, asker):
         raise _denied(peer, command, "users without an id are not allowed there")
     grant = subscribe_grant(options)
     if channels.is_private(channel):
         _check_sign(rules, peer, command, signed)
         grant.chan_info = signed_info(signed.info)
-    elif not is_open(rules, options, channel, peer.user):
-        raise _denied(peer, command, _why_not_open(rules, options, channel))
+    elif why := closed(rules, options, channel, asker):
+        raise _denied(peer, command, why)
     if options.join_leave and may_see_presence(rules, options, peer, is_subscribed=True):
         # 2018 clients cannot ask, and expect them.
         grant.push_join_leave = True
@@ -224,3 +219,11 @@ def _check_sign(rules: Rules, peer: Peer, command: Subscribe, signed: SignedChan
         raise _denied(peer, command, "the channel is private, and the sign for another connection")
     if not signs.is_channel_sign(secret, command.channel, signed):
         raise _denied(peer, command, "the sign was not made with classic.secret")
+    one_reading = signs.sign_has_one_reading(command.channel, signed.info)
+    if not one_reading and not rules.classic.allow_ambiguous_signatures:
+        raise _denied(
+            peer,
+            command,
+            "expected info to be empty or a JSON object, and a name that does not end with one; "
+            "else the sign could be for another channel (classic.allow_ambiguous_signatures)",
+        )

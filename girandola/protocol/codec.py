@@ -82,7 +82,7 @@ class Codec(Protocol):
         """
 
     def reply(self, reply: Reply) -> bytes:
-        """Encode a result or an error. Raises ``Unencodable`` for payloads it cannot carry."""
+        """Encode a result or an error. Never raises: see ``push``."""
 
     def together(self, replies: list[bytes]) -> bytes:
         """Encode the replies of one frame as one message (``traits.replies_together``)."""
@@ -90,7 +90,8 @@ class Codec(Protocol):
     def push(self, channel: str, push: Push) -> bytes:
         """Encode a push; ``b""`` where this generation does not know it.
 
-        Raises ``Unencodable`` for payloads it cannot carry.
+        Never raises, whatever bytes the payloads are and whoever gave them: in JSON, what is not
+        JSON is ``null``. Otherwise one client could end the connections of others.
         """
 
     def join(self, messages: list[bytes]) -> list[bytes]:

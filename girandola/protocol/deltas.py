@@ -6,7 +6,7 @@ For the codecs that know deltas; each says whether its deltas must be text.
 from collections.abc import Iterator
 
 from girandola.model import Publication
-from girandola.protocol import fossil
+from girandola.protocol import fossil, raw_json
 
 MAX_RECOVERED = 65536
 """Bytes of recovered publications that are compared for one reply; the rest goes in full."""
@@ -33,5 +33,7 @@ def of_recovered(
 
 
 def _shorter(base: bytes, data: bytes, text: bool) -> bytes:
+    if text and not (raw_json.is_json(base) and raw_json.is_json(data)):
+        return b""  # clients hold, or shall hold, ``null`` in place of it
     delta = fossil.create(base, data, text=text)
     return delta if len(delta) < len(data) else b""

@@ -29,11 +29,7 @@ def text(name: bytes, value: str) -> bytes:
 
 
 def payload(name: bytes, value: bytes) -> bytes:
-    """Return a field of JSON as it was given, ``b""`` for none.
-
-    Raises:
-        Unencodable: it is not JSON.
-    """
+    """Return a field of JSON as it was given, ``b""`` for none; what is not JSON is ``null``."""
     return b'"%b":%b' % (name, embed(value)) if value else b""
 
 

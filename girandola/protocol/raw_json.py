@@ -10,12 +10,13 @@ from typing import TypeVar
 
 import msgspec
 
-from girandola.errors import Unencodable
-
 MAX_DEPTH = 256
 """How many arrays and objects may be nested in each other."""
 
 T = TypeVar("T")
+
+NULL = b"null"
+"""What stands in JSON for a payload that is not JSON: all that everybody can read."""
 
 _RAW = msgspec.json.Decoder(msgspec.Raw)
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
@@ -83,27 +84,31 @@ def is_deep(text: bytes) -> bool:
     return max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > MAX_DEPTH
 
 
-def verbatim(data: bytes) -> bytes:
-    """Return ``data`` as it is.
+def has_format(data: bytes, wanted: str) -> bool:
+    """Tell whether ``data`` is as a ``publication_data_format`` wants it, whoever publishes it."""
+    if not wanted:
+        return bool(data)
+    if wanted == "binary":
+        return True
+    is_object = data.lstrip()[:1] == b"{"
+    return (is_object or wanted == "json") and is_json(data)
 
-    Raises:
-        Unencodable: it is not JSON.
+
+def verbatim(data: bytes) -> bytes:
+    """Return ``data`` as it is, or ``null`` where it is not JSON.
+
+    Whoever reads JSON has no use for it; but its reader, who did not send it, goes on.
     """
-    if not is_json(data):
-        raise Unencodable("a payload is not JSON")
-    return data
+    return data if is_json(data) else NULL
 
 
 def embed(data: bytes) -> bytes:
-    """Return ``data`` for a frame in which newlines separate messages.
+    """Return ``data`` for a frame in which newlines separate messages, or ``null`` (see above).
 
     Newlines can stand between the tokens of JSON only, where nothing is lost with them.
-
-    Raises:
-        Unencodable: it is not JSON.
     """
     if not is_json(data):
-        raise Unencodable("a payload is not JSON")
+        return NULL
     return data.replace(b"\n", b"") if b"\n" in data else data
 
 

@@ -9,7 +9,7 @@ A subscription token was for one connection, which it named as ``client``, and n
 
 Positions were ``seq`` and ``gen``, the halves of what became ``offset`` late in version 2. Which
 of the two a library knows it does not say, so it is told both and answered in the one that it
-asks with.
+asks with. From the start of a stream it asks with neither, because zeros are left out.
 """
 
 from enum import IntEnum
@@ -110,13 +110,21 @@ class BySeqGen(commands.Recovery, frozen=True):
     """A position that the client wrote as ``seq`` and ``gen``."""
 
 
-def recovery(*, recover: bool, seq: int, gen: int, offset: int, epoch: str) -> commands.Recovery:
-    """Return from where a client wants to go on; ``seq`` and ``gen`` come first."""
-    has_halves = bool(seq or gen)
-    if has_halves:
-        offset = gen << 32 | seq
-    kind = BySeqGen if has_halves else commands.Recovery
-    return kind(recover=recover, offset=offset, epoch=epoch)
+class FromStart(commands.Recovery, frozen=True):
+    """The start of a stream, which the client wrote in neither way."""
+
+
+def recovery(
+    *, recover: bool, seq: int, gen: int, offset: int | None, epoch: str
+) -> commands.Recovery:
+    """Return from where a client wants to go on; ``seq`` and ``gen`` come first.
+
+    ``offset`` is ``None`` where the client did not write it.
+    """
+    if seq or gen:
+        return BySeqGen(recover=recover, offset=gen << 32 | seq, epoch=epoch)
+    kind = FromStart if recover and offset is None else commands.Recovery
+    return kind(recover=recover, offset=offset or 0, epoch=epoch)
 
 
 def seq_gen(offset: int) -> tuple[int, int]:
@@ -137,9 +145,9 @@ def listed(
     """Return publications in the order in which the client expects them.
 
     ``newest_first``: a library that asks by ``seq`` may turn every list round (JavaScript before
-    2.6), or just those without offsets (since 2.6). Others turn nothing round.
+    2.6, Go before 0.5), or just those without offsets (since then). Others turn nothing round.
     """
-    if newest_first and isinstance(asked, BySeqGen):
+    if newest_first and isinstance(asked, BySeqGen | FromStart):
         return Recovered(publications[::-1], with_offsets=False)
     return Recovered(publications, with_offsets=True)
 

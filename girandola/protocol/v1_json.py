@@ -24,7 +24,7 @@ Text = str | None
 Flag = bool | None
 UInt32 = Annotated[int, Meta(ge=0, le=2**32 - 1)] | None
 Int32 = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)] | None
-# msgspec cannot hold 2**64 - 1 as a bound: the rest of the check is in _offset.
+# msgspec cannot hold 2**64 - 1 as a bound: the rest of the check is in _checked.
 UInt64 = Annotated[int, Meta(ge=0)] | None
 
 MAX_OFFSET = 2**64 - 1
@@ -99,10 +99,10 @@ class _Ping(Struct):
     pass
 
 
-def _offset(offset: int | None) -> int:
+def _checked(offset: int | None) -> int | None:
     if offset and offset > MAX_OFFSET:
         raise v1.Unreadable(f"expected an offset of at most {MAX_OFFSET}")
-    return offset or 0
+    return offset
 
 
 def _recovery(request: _Subscribe) -> commands.Recovery:
@@ -110,7 +110,7 @@ def _recovery(request: _Subscribe) -> commands.Recovery:
         recover=bool(request.recover),
         seq=request.seq or 0,
         gen=request.gen or 0,
-        offset=_offset(request.offset),
+        offset=_checked(request.offset),
         epoch=request.epoch or "",
     )
 
@@ -154,13 +154,17 @@ def _presence_stats(command_id: int, request: _Channel) -> commands.Command:
     return commands.PresenceStatsQuery(id=command_id, channel=v1.named(request.channel or ""))
 
 
+def _since(position: _Position) -> StreamPosition:
+    return StreamPosition(_checked(position.offset) or 0, position.epoch or "")
+
+
 def _history(command_id: int, request: _History) -> commands.Command:
     since = request.since
     return commands.History(
         id=command_id,
         channel=v1.named(request.channel or ""),
         limit=v1.history_limit(request.limit, pages=bool(since or request.reverse)),
-        since=None if since is None else StreamPosition(_offset(since.offset), since.epoch or ""),
+        since=None if since is None else _since(since),
         reverse=bool(request.reverse),
     )
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from google.protobuf.message import DecodeError, Message
+from msgspec.structs import replace
 
 from girandola.errors import BAD_REQUEST_CLOSE, UNKNOWN_METHOD, Disconnect, Error
 from girandola.model import ClientInfo, Publication, StreamPosition
@@ -26,7 +27,7 @@ def _recovery(request: pb.SubscribeRequest) -> commands.Recovery:
         recover=request.recover,
         seq=request.seq,
         gen=request.gen,
-        offset=request.offset,
+        offset=request.offset or None,
         epoch=request.epoch,
     )
 
@@ -291,6 +292,33 @@ def _data(push: commands.Push) -> Message:
             return pb.Refresh(expires=push.expires, ttl=uint32(push.ttl))
 
 
+# ── lists whose order nobody knows ───────────────────────────────────────────────────────────
+
+
+def _separated(
+    command: commands.Command, result: commands.Result
+) -> tuple[commands.Result, list[tuple[str, Publication]]]:
+    """Return a result without the publications whose order is not known, and these, in order.
+
+    Of libraries without a name that ask from the start of a stream, Swift 0.3 takes a list as it
+    is and Go before 0.5 turns it round; nothing in their frames tells which it is. All of them
+    take one push after the other.
+    """
+    match command, result:
+        case commands.Subscribe(recovery=v1.FromStart()), commands.Subscribed():
+            pushed = [(command.channel, each) for each in result.publications]
+            return replace(result, publications=[]), pushed
+        case commands.Connect(), commands.Connected():
+            subs = dict(result.subs)
+            pushed = []
+            for channel, sub in result.subs.items():
+                if isinstance(v1.asked_for(command, channel), v1.FromStart):
+                    subs[channel] = replace(sub, publications=[])
+                    pushed += [(channel, each) for each in sub.publications]
+            return replace(result, subs=subs), pushed
+    return result, []
+
+
 # ── the codec ────────────────────────────────────────────────────────────────────────────────
 
 
@@ -325,13 +353,17 @@ class V1Protobuf:
         """Encode a result or an error under the id of its command."""
         command, outcome = reply.command, reply.outcome
         message = pb.Reply(id=int(command.id))
+        pushed: list[tuple[str, Publication]] = []
         if isinstance(outcome, Error):
             message.error.code = uint32(outcome.code)
             message.error.message = text(outcome.message)
         else:
+            if self._newest_first:
+                outcome, pushed = _separated(command, outcome)
             result = _result(command, outcome, newest_first=self._newest_first)
             message.result = result.SerializeToString()
-        return with_length(message.SerializeToString())
+        told = with_length(message.SerializeToString())
+        return told + b"".join(self.push(*each) for each in pushed)
 
     def together(self, replies: list[bytes]) -> bytes:
         """Return the replies one after the other; nothing in this generation asks for it."""

@@ -312,7 +312,7 @@ def _as_text(publication: Publication, delta: bytes) -> bytes:
     """Write a publication for clients that take deltas: all data is a JSON string.
 
     It holds the delta, or the data as it was published, byte by byte, because that is the base
-    of the next one (modern.md section 10.6).
+    of the next one (modern.md section 10.6); ``null`` for what is not JSON.
     """
     data = verbatim(publication.data or b"null")
     as_text = b'"data":' + string((delta or data).decode())

@@ -27,9 +27,10 @@ MAX_LOGGED_ORIGIN = 200
 
 
 class Entrance:
-    """Who may come in, whatever the door. ``origins`` may be replaced while running.
+    """Who may come in, whatever the door. What it was made with may be replaced while running.
 
-    ``kept_headers`` names the request headers (lower case) that the policy reads. Every request
+    ``kept_headers`` names the request headers (lower case) that the policy reads, and
+    ``identity_header`` the one among them that says who the user is, if any does. Every request
     that was not refused takes one place of ``limit``, until its transport releases it.
     """
 
@@ -39,23 +40,20 @@ class Entrance:
         origins: OriginCheck,
         limit: ConnectionLimit,
         kept_headers: frozenset[str] = frozenset(),
+        identity_header: str = "",
     ) -> None:
         self.node = node
         self.origins = origins
         self.limit = limit
         self.kept_headers = kept_headers
+        self.identity_header = identity_header
 
     def refuse(self, request: Request, *, check_origin: bool) -> Response | None:
         """Return a refusal (modern.md section 3.1), or count the connection in."""
         if self.node.shutting_down:
             return Response(503)
-        if check_origin and not self.origins.allows_request(request):
-            origin = request.headers["origin"][:MAX_LOGGED_ORIGIN]
-            logger.info(
-                "connection %s: refused with 403: origin %r matches none of client.allowed_origins",
-                request.peer,
-                origin,
-            )
+        if why := self.unwelcome(request, check_origin=check_origin):
+            logger.info("connection %s: refused with 403: %s", request.peer, why)
             return Response(403, b"Forbidden\n")
         if not self.limit.acquire():
             logger.info(
@@ -65,6 +63,30 @@ class Entrance:
             )
             return Response(503, b"Too many connections\n")
         return None
+
+    def unwelcome(self, request: Request, *, check_origin: bool) -> str:
+        """Return why no page may make a browser send this request, ``""`` if one may.
+
+        Where a header says who the user is, it comes with whatever a browser sends, as cookies do.
+        So origins are checked everywhere then; and what another site's page causes without an
+        Origin (a script, an image, a link) is refused by what browsers say of it (Sec-Fetch-Site).
+        """
+        origin = request.headers.get("origin", "")
+        site = request.headers.get("sec-fetch-site", "")
+        by_header = bool(self.identity_header)
+        same = by_header and not check_origin and site == "same-origin"
+        if (check_origin or by_header) and not same and not self.origins.allows(origin):
+            return f"origin {origin[:MAX_LOGGED_ORIGIN]!r} matches none of client.allowed_origins"
+        if by_header and not origin and site == "cross-site":
+            return (
+                "a page of another site caused it, and client.user_id_http_header says whose "
+                "request it is"
+            )
+        return ""
+
+    def identity_of(self, request: Request) -> str | None:
+        """Return who sends the request, as far as a header says it; ``None`` if none does."""
+        return request.headers.get(self.identity_header) if self.identity_header else None
 
     def headers_of(self, request: Request) -> dict[str, str]:
         """Return the headers that the policy reads."""

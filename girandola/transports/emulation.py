@@ -31,6 +31,9 @@ class EmulationDoor:
         return plain_response(status, cors_headers(request, origins))
 
     def _carry(self, request: Request) -> int:
+        if why := self._entrance.unwelcome(request, check_origin=False):
+            logger.info("connection %s: emulation refused with 403: %s", request.peer, why)
+            return 403
         try:
             emulation = decode_emulation(request.body, binary=is_binary(request))
         except ValueError as error:

@@ -7,10 +7,11 @@ and a request may name where to go on from (``protocol/event_ids.py``).
 import logging
 from collections.abc import Callable
 
+from girandola.errors import BAD_REQUEST_CLOSE
 from girandola.net.http import Request, Response, plain_response
 from girandola.net.stream import chunk
 from girandola.options import SseOptions, UniSseOptions
-from girandola.protocol.commands import Connect, Recovery
+from girandola.protocol.commands import Command, Connect, Malformed, Recovery
 from girandola.protocol.event_ids import (
     V2_JSON_EVENTS,
     Placed,
@@ -56,7 +57,10 @@ class SseTransport(StreamTransport):
 
 
 class SseDoor(StreamDoor):
-    """Opens two-way event streams; the first commands stand in the query or the body."""
+    """Opens two-way event streams.
+
+    The first commands stand in the body, or a connect in the query.
+    """
 
     methods = METHODS
     content_type = CONTENT_TYPE
@@ -69,8 +73,25 @@ class SseDoor(StreamDoor):
         frame = _said(request)
         if not frame:
             return plain_response(400)
-        first = First(V2_JSON.decode(frame), len(frame))
+        commands = V2_JSON.decode(frame)
+        if request.method == "GET":
+            commands = _only_connect(commands)
+        first = First(commands, len(frame))
         return SseTransport(self._entrance, headers, _TWO_WAY, first)
+
+
+def _only_connect(commands: list[Command]) -> list[Command]:
+    """Let the first command that is no connect end the session, instead of being carried out.
+
+    A link is enough to make somebody's browser send a GET, and its cookies with it.
+    """
+    for index, command in enumerate(commands):
+        if not isinstance(command, Connect):
+            if not isinstance(command, Malformed):
+                detail = "by GET nothing but a connect is carried out"
+                command = Malformed(id=command.id, disconnect=BAD_REQUEST_CLOSE, detail=detail)
+            return [*commands[:index], command]
+    return commands
 
 
 def _said(request: Request) -> bytes:
@@ -186,7 +207,7 @@ class UniSseDoor(OneWayDoor):
         except ValueError as error:
             logger.info("connection %s: Last-Event-ID is ignored: %s", request.peer, error)
             return
-        room = self._entrance.node.options.channel_limit
+        room = self._entrance.node.options.subscription_limit
         subs = dict(connect.subs)
         for channel, place in places.items():
             if not self._knows(channel):

@@ -185,6 +185,16 @@ async def test_it_says_what_it_serves_and_where(process: Process) -> None:
     assert SECRET not in process.log.replace(str(process.file), "")
 
 
+async def test_it_names_the_dotenv_file_and_tells_casts_at_debug(
+    process: Process, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("GIRANDOLA_LOG_LEVEL=DEBUG\n")
+    await process.serve(configuration(http_server={"port": "0"}))
+    assert f"variables from {tmp_path}/.env" in process.log
+    assert f'DEBUG girandola.app.run: {process.file}: http_server.port: got "0"' in process.log
+
+
 async def test_it_names_every_door_that_is_enabled(process: Process) -> None:
     """Below the prefix that clients see; SockJS by its name, since it has all that is below."""
     streams = ("sse", "http_stream", "uni_sse", "uni_http_stream", "uni_websocket")

@@ -9,6 +9,7 @@ import pytest
 from aiohttp import web
 
 from girandola.app.clock import LoopClock
+from girandola.auth.claims import InvalidToken
 from girandola.auth.jwks import (
     ATTEMPTS,
     LIFETIME,
@@ -19,7 +20,7 @@ from girandola.auth.jwks import (
     KeySets,
     KeysUnavailable,
 )
-from girandola.auth.jwt import InvalidToken, Verifier
+from girandola.auth.jwt import Verifier
 from girandola.options import TokenOptions
 from tests.auth.tokens import NOW, jwk, token
 from tests.fakes import FakeClock
@@ -391,6 +392,12 @@ async def test_a_part_of_the_url_can_come_from_the_audience(
         r"(?P<t>a|b+)",
         r"(?P<t>(?:a|b))",
         r"(?P<t>)",
+        r"(?<t>.+)",
+        r"(?<t>\pL)",
+        r"\Q(?P<t>one)\E(?<t>.+)",
+        r"\Q(?<t>one)\E(?P<t>.+)",
+        r"(?P<t>one)(?<t>.+)",
+        r"(?<t>\Qone\E)",
     ],
 )
 def test_a_group_in_the_url_must_list_its_values(regex: str) -> None:
@@ -399,7 +406,15 @@ def test_a_group_in_the_url_must_list_its_values(regex: str) -> None:
     EndpointTemplate("https://x/{{t}}", [regex], insecure=True)
 
 
-@pytest.mark.parametrize("regex", [r"(?P<t>one)", r"x(?P<t>one|two)?y", r"(?P<t>a\.b|c-d_e)"])
+@pytest.mark.parametrize(
+    "regex",
+    [
+        r"(?P<t>one)",
+        r"x(?P<t>one|two)?y",
+        r"(?P<t>a\.b|c-d_e)",
+        r"^(?<t>one|two)$",
+    ],
+)
 def test_groups_that_list_their_values_are_safe(regex: str) -> None:
     assert EndpointTemplate("https://x/{{t}}", [regex]).names == {"t"}
 

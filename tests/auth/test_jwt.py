@@ -11,16 +11,14 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from girandola.auth.jwt import (
-    MAX_TOKEN,
+from girandola.auth.claims import (
     ConnectionToken,
     InvalidToken,
     SubscriptionToken,
     TokenExpired,
     TokenSubscription,
-    Verifier,
-    sign,
 )
+from girandola.auth.jwt import MAX_TOKEN, Verifier, sign
 from girandola.core.grants import SubscribeOverride
 from girandola.options import TokenOptions
 from tests.auth.tokens import (
@@ -272,9 +270,7 @@ def test_many_different_headers_do_not_fill_the_memory() -> None:
     [
         {"sub": 42},
         {"sub": ["42"]},
-        {"exp": "1"},
         {"exp": True},
-        {"nbf": "1"},
         {"iat": {}},
         {"jti": 1},
         {"aud": 1},
@@ -478,6 +474,10 @@ def test_a_subscription_token_must_name_its_channel(claims: dict[str, Any]) -> N
         ({"issuer": "me"}, {}, False),
         ({"issuer_regex": "^https://.+"}, {"iss": "https://x"}, True),
         ({"issuer_regex": "^https://.+"}, {"iss": "http://x"}, False),
+        ({"issuer_regex": r"^[[:digit:]]+$"}, {"iss": "12"}, True),
+        ({"issuer_regex": r"^\d+$"}, {"iss": "12\n"}, False),
+        ({"issuer_regex": r"^\d+$"}, {"iss": "١٢"}, False),
+        ({"audience_regex": r"^(?<n>\pL+)\z"}, {"aud": ["x1", "é"]}, True),
         ({"issuer_regex": "^https://.+"}, {"iss": "https://" + "x" * 2000}, False),
         ({}, {"iss": "anybody", "aud": "anyone"}, True),
     ],
@@ -528,6 +528,10 @@ def private_pem() -> str:
         ({"rsa_public_key": private_pem()}, "rsa_public_key: expected a PEM public key"),
         ({"rsa_public_key": weak_rsa_pem()}, "rsa_public_key: expected an RSA key of at least"),
         ({"ecdsa_public_key": public_pem("RS256")}, "ecdsa_public_key: "),
+        (
+            {"rsa_public_key": "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"},
+            "rsa_public_key: expected a PEM public key of type RSA",
+        ),
         (
             {"ecdsa_public_key": pem_of(ec.generate_private_key(ec.SECP256K1()).public_key())},
             "ecdsa_public_key: keys on curve secp256k1",

@@ -4,7 +4,7 @@ import hashlib
 import hmac
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from girandola.auth import signs
@@ -103,3 +103,57 @@ def test_a_sign_made_for_a_jwt_as_client_id_is_refused() -> None:
 
 def test_lone_surrogates_are_wrong_but_do_no_harm() -> None:
     assert not signs.is_client_token("secret", SignedUser("\ud800", "1", "", "\udc00"))
+
+
+# ── one reading only ─────────────────────────────────────────────────────────────────────────
+
+_PIECES = [
+    *("1700000000", "0000000000", "2170000000", "4", "42", "-", ".", "e", "x", "$a", " ", "\n"),
+    *("{", "}", "[", "]", '"', ":", ",", "\\", "\\u", "{}", "[]", '""', '"a"', '{"a":1}', '["x"]'),
+    *("null", "true", "false", "nul", "l", '{"a":"', '"}', '","', '["', '"]', "é"),
+]
+_SIGNED_TEXTS = st.lists(st.sampled_from(_PIECES), min_size=1, max_size=9).map("".join)
+
+
+@settings(max_examples=200)
+@given(_SIGNED_TEXTS)
+def test_of_all_ways_to_take_a_token_apart_at_most_one_is_accepted(text: str) -> None:
+    """So nobody can show a token as another user's."""
+    found = [
+        (text[:start], text[start:end], text[end:])
+        for end in range(len(text) + 1)
+        for start in range(max(0, end - 12), end + 1)
+        if signs.has_one_reading(text[start:end], text[end:])
+    ]
+    assert len(found) <= 1
+
+
+@settings(max_examples=200)
+@given(_SIGNED_TEXTS)
+def test_of_all_ways_to_take_a_sign_apart_at_most_one_is_accepted(text: str) -> None:
+    """The client's id before it has one length, and is that of who asks."""
+    found = [
+        (text[:end], text[end:])
+        for end in range(1, len(text) + 1)
+        if signs.sign_has_one_reading(text[:end], text[end:])
+    ]
+    assert len(found) <= 1
+
+
+@pytest.mark.parametrize(
+    "info",
+    [
+        *("", "{}", '{"name": "joe \\"x\\" 1700000000[]"}', '["1700000000[]"]', '"plain"'),
+        *("null", " true\n", "[]"),
+    ],
+)
+def test_what_backends_sign_is_accepted(info: str) -> None:
+    assert signs.has_one_reading("1700000000", info)
+
+
+@pytest.mark.parametrize(
+    ("channel", "info"),
+    [("$a", ""), ("$a", '{"role":"mod"}'), ("$a}", ""), ("$a{", "{}"), ("$a[1]", ""), ("$é", "")],
+)
+def test_what_backends_sign_for_channels_is_accepted(channel: str, info: str) -> None:
+    assert signs.sign_has_one_reading(channel, info)

@@ -221,3 +221,21 @@ def test_2018_credentials_that_look_like_a_jwt_are_not_made(classic: Path) -> No
     result = invoke(classic, "gentoken", "--classic", "-u", user)
     assert result.exit_code == 1
     assert "looks like a JWT" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("gentoken", "--info", "5"),
+        ("gentoken", "--info", "mod"),
+        ("gensubtoken", "--client", "c", "-s", "$p", "--info", "[1]"),
+        ("gensubtoken", "--client", "c", "-s", "$p{}"),
+    ],
+)
+def test_2018_credentials_that_the_server_would_refuse_are_not_made(
+    classic: Path, arguments: tuple[str, ...]
+) -> None:
+    command, *options = arguments
+    result = invoke(classic, command, "--classic", *options)
+    assert result.exit_code == 1
+    assert "--info: expected nothing, or " in result.stderr

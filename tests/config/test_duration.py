@@ -20,6 +20,10 @@ from girandola.config.duration import format_duration, parse_duration
         ("+2m", 120.0),
         ("0", 0.0),
         ("720h0m0s", 2592000.0),
+        ("1500us", 0.0015),
+        ("1500\u00b5s", 0.0015),
+        ("1500\u03bcs", 0.0015),
+        ("2000000000ns", 2.0),
     ],
 )
 def test_units_are_added_up(text: str, seconds: float) -> None:

@@ -29,6 +29,7 @@ def test_a_list_of_objects_is_read_from_a_file_and_from_json_in_the_environment(
     for loaded in (
         load(write(tmp_path, GOOD)),
         load(str(tmp_path / "none.json"), environ={VARIABLE: json.dumps(GOOD)}),
+        load(str(tmp_path / "none.json"), environ={VARIABLE: json.dumps(GOOD).replace("co", "CO")}),
     ):
         options = loaded.config.client.connect_code_to_unidirectional_disconnect
         assert options.transforms == MEANING

@@ -9,6 +9,7 @@ from girandola.config.load import ConfigError, Loaded, load
 from girandola.config.names import CLASSIC_ENV
 from girandola.config.schema import OPTIONS, Config
 from girandola.config.text import env_name
+from girandola.options import Namespace
 
 
 @pytest.fixture
@@ -101,7 +102,78 @@ def test_a_bad_override_is_refused_by_the_name_of_its_variable(tmp_path: Path) -
     )
 
 
-@pytest.mark.parametrize("text", ["{", "5", '["x"]', "[" * 100_000])
+def test_namespaces_can_be_named_and_then_configured_one_option_at_a_time(none: str) -> None:
+    found = loaded(
+        none,
+        CENTRIFUGO_CHANNEL_NAMESPACES="chat  opcua.data-1",
+        CENTRIFUGO_CHANNEL_NAMESPACES_CHAT_PRESENCE="true",
+        GIRANDOLA_CHANNEL_NAMESPACES_OPCUA_DATA_1_HISTORY_SIZE="3",
+        GIRANDOLA_CHANNEL_NAMESPACES_OPCUA_DATA_1_HISTORY_TTL="1m",
+        GIRANDOLA_CHANNEL_NAMESPACES="news",
+    )
+    chat, data, news = found.config.channel.namespaces
+    assert (chat, news) == (Namespace(name="chat", presence=True), Namespace(name="news"))
+    assert data == Namespace(name="opcua.data-1", history_size=3, history_ttl=60.0)
+    assert notes(found) == ()
+
+
+def test_named_namespaces_stand_beside_those_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text('{"channel": {"namespaces": [{"name": "chat", "presence": true}]}}')
+    found = loaded(str(path), CENTRIFUGO_CHANNEL_NAMESPACES="news")
+    assert found.config.channel.namespaces == (
+        Namespace(name="chat", presence=True),
+        Namespace(name="news"),
+    )
+    with pytest.raises(ConfigError) as caught:
+        loaded(str(path), CENTRIFUGO_CHANNEL_NAMESPACES="news chat")
+    assert str(caught.value) == (
+        'environment: CENTRIFUGO_CHANNEL_NAMESPACES: got "chat", '
+        "expected a name that no other namespace has"
+    )
+
+
+def test_a_json_array_replaces_the_namespaces_of_the_file(tmp_path: Path) -> None:
+    """Its names are in any case, its values of the right types."""
+    path = tmp_path / "config.json"
+    path.write_text('{"channel": {"namespaces": [{"name": "chat", "presence": true}]}}')
+    found = loaded(str(path), CENTRIFUGO_CHANNEL_NAMESPACES='[{"Name": "chat"}]')
+    assert found.config.channel.namespaces == (Namespace(name="chat"),)
+    text = '[{"name": "chat", "presence": "true"}]'
+    with pytest.raises(ConfigError, match=r'presence: got "true", expected true or false'):
+        loaded(str(path), CENTRIFUGO_CHANNEL_NAMESPACES=text)
+
+
+def test_a_namespace_that_cannot_be_named_so_is_refused(none: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        loaded(none, CENTRIFUGO_CHANNEL_NAMESPACES="chat,news")
+    assert str(caught.value) == (
+        'environment: CENTRIFUGO_CHANNEL_NAMESPACES: got "chat,news", '
+        "expected text that matches ^[-a-zA-Z0-9_.]{2,}$"
+    )
+
+
+@pytest.mark.parametrize("name", ["RPC_NAMESPACES", "PROXIES", "CONSUMERS"])
+def test_other_lists_of_named_objects_are_known_and_not_built_yet(none: str, name: str) -> None:
+    found = loaded(
+        none, **{f"CENTRIFUGO_{name}": "one two", f"CENTRIFUGO_{name}_ONE_ENDPOINT": "http://x"}
+    )
+    assert found.unknown == ()
+    assert notes(found) == tuple(
+        f'environment: known option of Centrifugo 6, not built yet: "CENTRIFUGO_{variable}", '
+        "it has no effect"
+        for variable in (name, f"{name}_ONE_ENDPOINT")
+    )
+
+
+def test_a_variable_with_the_name_of_a_section_is_told_its_switch(none: str) -> None:
+    assert notes(loaded(none, CENTRIFUGO_GRPC_API="true")) == (
+        'environment: unknown option "CENTRIFUGO_GRPC_API", it has no effect '
+        '(did you mean "CENTRIFUGO_GRPC_API_ENABLED"?)',
+    )
+
+
+@pytest.mark.parametrize("text", ["{", "5", '["x"]', "[" * 100_000, '[{"Name": 1, "name": 2}]'])
 def test_a_list_of_objects_must_be_json(none: str, text: str) -> None:
     with pytest.raises(ConfigError, match="environment: GIRANDOLA_CHANNEL_NAMESPACES"):
         loaded(none, GIRANDOLA_CHANNEL_NAMESPACES=text)

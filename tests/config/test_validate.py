@@ -194,7 +194,7 @@ def test_an_option_that_is_bad_by_itself_is_not_told_twice(tmp_path: Path) -> No
     options = {"channel": {"without_namespace": {"history_size": 5, "history_ttl": 60}}}
     assert refusal(tmp_path, options) == [
         "config.json: channel.without_namespace.history_ttl: got 60, expected a duration such as "
-        '"25s" of at least 0s'
+        '"25s" of at least 0s, for seconds write "60s"'
     ]
 
 

@@ -1,13 +1,16 @@
 """Who is connected, who listens, and who gets what."""
 
+from collections import Counter
+
 import pytest
 
 from girandola.core.grants import SubscribeGrant
+from girandola.core.joining import enter, go_live, join
 from girandola.core.node import Target
 from girandola.model import ClientInfo, Publication
-from girandola.protocol.commands import Join
-from girandola.protocol.v2_json import V2Json
-from tests.scenarios.modern_world import OPEN, World
+from girandola.protocol.commands import Join, Push, Recovery, Subscribed
+from girandola.protocol.v2_json import V2_JSON, V2Json
+from tests.scenarios.modern_world import OPEN, RECOVERY, World
 
 
 class Mute(V2Json):
@@ -84,15 +87,75 @@ def test_nobody_leaves_within_the_broadcast_that_ends_them() -> None:
     assert world.node.hub.num_subscriptions == 0
 
 
-def test_a_payload_that_cannot_be_encoded_is_tried_once() -> None:
-    """All its subscribers end, those of other channels do not."""
-    world = World({"": OPEN})
-    clients, other = [world.subscribed("a") for _ in range(3)], world.subscribed("b")
+class Broken(V2Json):
+    """A codec with a mistake."""
+
+    def push(self, channel: str, push: Push) -> bytes:
+        raise RuntimeError("a mistake in a codec")
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_codec_that_fails_keeps_a_message_from_its_own_subscribers_only(
+    caplog: pytest.LogCaptureFixture, first: bool
+) -> None:
+    """Tried once and logged once; nobody is closed, and the publisher knows nothing of it."""
+    world = World({"": RECOVERY})
+    codecs = [Broken()] * 17 + [V2_JSON] * 3
+    clients = [world.connect(codec=codec) for codec in (codecs if first else codecs[::-1])]
+    for client in clients:
+        client.subscribe("a")
     world.node.stats.broadcasts_encoded = 0
-    world.node.hub.broadcast("a", Publication(b"\xff"))
-    assert {client.closed for client in clients} == {(3506, "inappropriate protocol")}
-    assert world.node.stats.broadcasts_encoded == 1
-    assert other.closed is None
+    (result,) = world.publish("a", "1")
+    assert result.position.offset == 1
+    told = Counter(tuple(client.read()) for client in clients)
+    push = '{"push":{"channel":"a","pub":{"data":1,"offset":1,"epoch":"E1"}}}'
+    assert told == {(): 17, (push,): 3}
+    assert {client.closed for client in clients} == {None}
+    assert world.node.stats.broadcasts_encoded == 2
+    assert caplog.text.count("Traceback") == caplog.text.count("in 'a'") == 1
+
+
+def test_who_missed_a_message_by_a_mistake_of_ours_gets_the_next_one() -> None:
+    """Its position goes on: a recovery would meet the same mistake, again and again."""
+    world = World({"": RECOVERY})
+    broken = Broken()
+    client = world.connect(codec=broken)
+    client.subscribe("a")
+    world.publish("a", "1")
+    client.session.subscriptions["a"].encoding = V2_JSON
+    world.publish("a", "2")
+    assert client.read() == ['{"push":{"channel":"a","pub":{"data":2,"offset":2}}}']
+
+
+def test_a_filter_that_fails_concerns_its_own_subscriber_only(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    world = World({"": RECOVERY})
+    clients = [world.subscribed("a") for _ in range(4)]
+
+    def fails(tags: object) -> bool:
+        raise RuntimeError("a mistake in a filter")
+
+    for client in clients[:3]:
+        client.session.subscriptions["a"].filter = fails
+    world.publish("a", "1")
+    assert [len(client.read()) for client in clients] == [0, 0, 0, 1]
+    assert caplog.text.count("RuntimeError: a mistake") == 1
+
+
+def test_an_event_that_fails_concerns_the_subscribers_of_that_codec_only(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    world = World()
+    clients = [world.connect(codec=codec) for codec in (Broken(), V2Json())]
+    for client in clients:
+        grant = SubscribeGrant(push_join_leave=True)
+        subscription = enter(client.session, "a", server_side=True)
+        world.clock.result(join(subscription, grant, Recovery()))
+        go_live(subscription, Subscribed())
+    world.node.hub.broadcast_event("a", Join(ClientInfo("7", "x")))
+    assert [len(client.read()) for client in clients] == [0, 1]
+    assert caplog.text.count("RuntimeError: a mistake") == 1
 
 
 def test_events_reach_those_who_get_them() -> None:

@@ -24,6 +24,9 @@ class Owner:
     def on_marked(self) -> None:
         self.told.append(f"marked, {len(self.outbox.messages or ())} waiting")
 
+    def on_write_failed(self) -> None:
+        self.told.append("a write failed")
+
 
 @pytest.fixture
 def clock() -> FakeClock:
@@ -179,4 +182,31 @@ def test_a_fault_in_one_flush_concerns_none_of_the_others(
             owner.outbox.push(message)
         clock.run()
     assert all(owner.transport.writes == [[b"1"], [b"2"]] for owner in others)
-    assert "internal error" in caplog.text
+    assert faulty.told == ["a write failed"] * 2
+    assert caplog.text.count("internal error") == 2
+
+
+def test_the_same_fault_in_many_flushes_of_a_tick_is_logged_once(
+    clock: FakeClock, flusher: Flusher, caplog: pytest.LogCaptureFixture
+) -> None:
+    owners = [Owner(flusher) for _ in range(9)]
+    for owner in owners:
+        owner.transport.write = lambda _: 1 // 0  # type: ignore[assignment,return-value]
+        owner.outbox.push(b"1")
+    clock.run()
+    assert [owner.told for owner in owners] == [["a write failed"]] * 9
+    assert caplog.text.count("internal error") == 1
+
+
+def test_a_fault_in_acting_on_a_mark_holds_back_no_message(
+    clock: FakeClock, owner: Owner, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither what waits nor what comes later."""
+    owner.on_marked = lambda: 1 // 0  # type: ignore[method-assign,assignment,return-value]
+    owner.outbox.push(b"1")
+    owner.outbox.mark()
+    clock.run()
+    owner.outbox.push(b"2")
+    clock.run()
+    assert owner.transport.writes == [[b"1"], [b"2"]]
+    assert caplog.text.count("internal error") == 1

@@ -7,7 +7,15 @@ import pytest
 from girandola.core.session import State
 from girandola.errors import FORCE_DISCONNECT, SHUTDOWN
 from girandola.protocol.codec import Traits
-from girandola.protocol.commands import Disconnected, Join, Publication
+from girandola.protocol.commands import (
+    Connected,
+    Disconnected,
+    Done,
+    Join,
+    Push,
+    Refreshing,
+    Reply,
+)
 from girandola.protocol.v2_json import V2Json
 from tests.auth.tokens import NOW
 from tests.scenarios.modern_world import OPEN, World, connect_line, sub_token
@@ -125,11 +133,68 @@ def test_a_refused_client_may_try_again_where_the_generation_allows_it() -> None
 # ── pushes of our own ────────────────────────────────────────────────────────────────────────
 
 
-def test_a_push_that_cannot_be_encoded_ends_the_session_at_the_end_of_the_tick() -> None:
-    client = World().connect()
-    client.session.push("news", Publication(b"\xff"))
+class Broken(V2Json):
+    """A codec that fails on pushes, or on connect replies."""
+
+    def __init__(self, kind: type) -> None:
+        self.kind = kind
+
+    def push(self, channel: str, push: Push) -> bytes:
+        if isinstance(push, self.kind):
+            raise RuntimeError("a mistake in a codec")
+        return super().push(channel, push)
+
+    def reply(self, reply: Reply) -> bytes:
+        if isinstance(reply.outcome, self.kind):
+            raise RuntimeError("a mistake in a codec")
+        return super().reply(reply)
+
+
+def test_a_push_that_fails_ends_the_session_at_the_end_of_the_tick(
+    log: pytest.LogCaptureFixture,
+) -> None:
+    """Its client comes back to a state that both agree on."""
+    client = World().connect(codec=Broken(Refreshing))
+    client.session.push("", Refreshing())
     assert not client.session.closed
-    assert client.closed == (3506, "inappropriate protocol")
+    assert client.closed == (3004, "internal server error")
+    assert "internal error telling it of Refreshing" in log.text
+
+
+def test_a_reply_that_fails_is_an_error_reply(log: pytest.LogCaptureFixture) -> None:
+    client = World().connect(codec=Broken(Done))
+    assert client.ask('{"id":2,"unsubscribe":{"channel":"news"}}') == [
+        '{"id":2,"error":{"code":100,"message":"internal server error","temporary":true}}'
+    ]
+    assert "internal error in unsubscribe" in log.text
+
+
+def test_a_connect_whose_reply_fails_leaves_nothing_behind(log: pytest.LogCaptureFixture) -> None:
+    world = World()
+    client = world.open(Broken(Connected))
+    assert client.ask(connect_line(channels=["news"])) == [
+        '{"id":1,"error":{"code":100,"message":"internal server error","temporary":true}}'
+    ]
+    assert not client.session.connected
+    assert (world.node.hub.num_clients, world.node.hub.num_subscriptions) == (0, 0)
+
+
+def test_a_write_that_fails_ends_that_session_only(log: pytest.LogCaptureFixture) -> None:
+    """Nobody knows what its client was sent; the others are not concerned, the log says it once."""
+    world = World({"": OPEN})
+    broken, sound = [world.subscribed("news") for _ in range(3)], world.subscribed("news")
+
+    def write(messages: list[bytes]) -> None:
+        raise RuntimeError("a mistake in a transport")
+
+    for each in broken:
+        each.transport.write = write  # type: ignore[method-assign]
+    world.publish("news", "1")
+    assert sound.read() == ['{"push":{"channel":"news","pub":{"data":1}}}']
+    assert all(each.transport.aborted and each.session.closed for each in broken)
+    assert log.text.count("RuntimeError: a mistake") == 1
+    assert log.text.count("dropped: a write failed") == 3
+    assert world.node.hub.num_subscriptions == 1
 
 
 def test_a_push_that_the_generation_does_not_know_is_not_sent() -> None:

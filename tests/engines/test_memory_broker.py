@@ -123,8 +123,8 @@ def test_a_stream_in_use_outlives_many_rounds_of_expiry(engine: MemoryEngine) ->
             engine.clock.result(engine.broker.remove_history("a"))
         engine.clock.advance(round_ % 4)
     assert len(epochs) == 1
-    assert len(engine.broker._item_deadlines._heap) <= 1
-    assert len(engine.broker._stream_deadlines._heap) == 1
+    assert len(engine.broker._item_deadlines) <= 1
+    assert len(engine.broker._stream_deadlines) == 1
 
 
 def test_a_dead_stream_is_replaced_before_the_sweep_comes(engine: MemoryEngine) -> None:
@@ -134,8 +134,8 @@ def test_a_dead_stream_is_replaced_before_the_sweep_comes(engine: MemoryEngine) 
         epochs.add(publish(engine, "a", "1", options).epoch)
         engine.clock._now += 2.1  # time passes, and the timers are late
     assert len(epochs) == 10
-    assert len(engine.broker._item_deadlines._heap) == 1
-    assert len(engine.broker._stream_deadlines._heap) == 1
+    assert len(engine.broker._item_deadlines) == 1
+    assert len(engine.broker._stream_deadlines) == 1
     engine.clock.advance(10)
     assert engine.broker._streams == {}
 

@@ -24,7 +24,7 @@ from tests.fakes import FakeClock
         (["https://example.com"], "https://example.com\n", False),
         (["https://example.com"], "http://example.com", False),
         (["https://example.com"], "null", False),
-        (["https://example.com"], "", False),
+        (["https://example.com"], "", True),
         (["https://*.example.com"], "https://a.b.example.com", True),
         (["https://*.example.com"], "https://example.com", False),
         (["https://*.example.com"], "https://evil.net/.example.com.evil.net", False),
@@ -35,6 +35,8 @@ from tests.fakes import FakeClock
         (["http://app[1-3].test"], "http://app2.test", True),
         (["http://app[!1-3].test"], "http://app2.test", False),
         (["http://app[!1-3].test"], "http://app4.test", True),
+        (["http://[+--].test"], "http://-.test", True),
+        (["http://[+--].test"], "http://*.test", False),
         (["http{,s}://{a,b*}.test"], "https://bob.test", True),
         (["http{,s}://{a,b*}.test"], "http://c.test", False),
         ([r"http://\*.test"], "http://a.test", False),
@@ -49,9 +51,17 @@ def test_an_origin_is_allowed_by_the_patterns(
     assert OriginCheck(patterns).allows(origin) is allowed
 
 
+def test_an_empty_origin_is_as_none() -> None:
+    assert OriginCheck([]).allows("")
+    assert cors_headers(request(origin=""), ORIGINS) == ()
+    named = dict(cors_headers(request(origin=""), ORIGINS, without_origin="*"))
+    assert named["Access-Control-Allow-Origin"] == "*"
+
+
 def test_a_longest_origin_does_not_take_long_to_refuse() -> None:
-    check = OriginCheck(["*a*b*c"])
+    check = OriginCheck(["*a" * 20 + "b", "*.*.*.*.*.*.example.com"])
     assert not check.allows("a" * 512)
+    assert not check.allows("." * 512)
     assert not check.allows("https://" + "a" * 16000 + "bc")
 
 

@@ -62,11 +62,13 @@ def test_a_traceback_keeps_its_lines(capsys: pytest.CaptureFixture[str]) -> None
 @pytest.mark.parametrize(
     ("level", "logged"),
     [
-        ("trace", ["trace", "debug", "info", "warn", "error"]),
-        ("debug", ["debug", "info", "warn", "error"]),
-        ("info", ["info", "warn", "error"]),
-        ("warn", ["warn", "error"]),
-        ("error", ["error"]),
+        ("trace", ["trace", "debug", "info", "warn", "warning", "error", "fatal"]),
+        ("debug", ["debug", "info", "warn", "warning", "error", "fatal"]),
+        ("info", ["info", "warn", "warning", "error", "fatal"]),
+        ("warn", ["warn", "warning", "error", "fatal"]),
+        ("warning", ["warn", "warning", "error", "fatal"]),
+        ("error", ["error", "fatal"]),
+        ("fatal", ["fatal"]),
         ("none", []),
     ],
 )

@@ -15,6 +15,7 @@ from girandola.options import (
     ChannelSection,
     ClassicOptions,
     ClientSection,
+    LegacyOptions,
     Namespace,
     RpcPingOptions,
     TokenOptions,
@@ -52,6 +53,7 @@ def policy(
     chat: dict[str, Any] | None = None,
     channel: dict[str, Any] | None = None,
     classic: dict[str, Any] | None = None,
+    legacy: dict[str, Any] | None = None,
     ping: RpcPingOptions = RpcPingOptions(),  # noqa: B008 - an immutable value
     sub_key: str = KEY,
     **client: Any,
@@ -70,6 +72,7 @@ def policy(
         connection_tokens=Verifier(TokenOptions(hmac_secret_key=KEY), time=time),
         subscription_tokens=Verifier(TokenOptions(hmac_secret_key=sub_key), time=time),
         time=time,
+        legacy=LegacyOptions(**legacy or {}),
     )
     _is_a_policy: Policy = made
     return made

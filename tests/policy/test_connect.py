@@ -270,9 +270,32 @@ def signed(
 
 
 def test_2018_credentials_are_good_for_ever_where_no_lifetime_is_set() -> None:
-    for timestamp in ("0", "1", "-5", "+7", str(NOW + YEAR), "007"):
+    for timestamp in ("0000000000", "1000000000", str(NOW), str(NOW + 300)):
         grant = connect(policy(), signed=signed(timestamp=timestamp, info='{"n": 1}'))
         assert grant == ConnectGrant(user="42", conn_info=b'{"n":1}')
+
+
+AMBIGUOUS = {"secret": "secret", "allow_ambiguous_signatures": True}
+
+
+@pytest.mark.parametrize("timestamp", ["0", "1", "-5", "+7", str(NOW + YEAR), "007", f"{NOW}000"])
+def test_timestamps_that_could_be_part_of_a_user_id_are_taken_by_option_only(
+    timestamp: str,
+) -> None:
+    assert refused(policy(), signed=signed(timestamp=timestamp)) == BAD_REQUEST_CLOSE
+    assert connect(policy(classic=AMBIGUOUS), signed=signed(timestamp=timestamp)).user == "42"
+
+
+def test_a_2018_timestamp_may_be_as_far_ahead_as_clocks_are() -> None:
+    assert connect(policy(), signed=signed(timestamp=str(NOW + 300))).user == "42"
+    assert refused(policy(), signed=signed(timestamp=str(NOW + 301))) == BAD_REQUEST_CLOSE
+
+
+@pytest.mark.parametrize("info", ["12", "-1", " 7", "plain", "{", "NaN", " ", "\ud800", '{"a":1}x'])
+def test_info_that_could_be_more_than_info_is_taken_by_option_only(info: str) -> None:
+    credentials = signed(info=info)
+    assert refused(policy(), signed=credentials) == INVALID_TOKEN
+    assert connect(policy(classic=AMBIGUOUS), signed=credentials).user == "42"
 
 
 @pytest.mark.parametrize(("age", "over"), [(0, False), (3599, False), (3600, True), (9999, True)])
@@ -284,9 +307,9 @@ def test_2018_credentials_live_from_their_timestamp_on(age: int, over: bool) -> 
     assert (grant.expire_at <= NOW) == over
 
 
-@pytest.mark.parametrize("timestamp", ["-3600", "-99999", "-999999999999999999"])
+@pytest.mark.parametrize("timestamp", ["-3600", "-99999", "-999999999999999999", "0000000000"])
 def test_2018_credentials_of_long_ago_are_not_taken_for_endless(timestamp: str) -> None:
-    rules = policy(classic={"secret": "secret", "connection_lifetime": 3600.0})
+    rules = policy(classic=AMBIGUOUS | {"connection_lifetime": 3600.0})
     grant = connect(rules, signed=signed(timestamp=timestamp))
     assert 0 < grant.expire_at <= NOW
 
@@ -344,7 +367,7 @@ def test_the_signature_of_a_jwt_lets_nobody_in_as_a_2018_user() -> None:
     ],
 )
 def test_2018_info_is_always_json_on_one_line(info: str, conn_info: bytes) -> None:
-    assert connect(policy(), signed=signed(info=info)).conn_info == conn_info
+    assert connect(policy(classic=AMBIGUOUS), signed=signed(info=info)).conn_info == conn_info
 
 
 def test_insecure_2018_connections_need_no_token_and_no_timestamp() -> None:

@@ -183,7 +183,13 @@ def test_2018_credentials_that_are_over_are_left_to_the_core_to_answer() -> None
 
 
 def test_without_a_lifetime_a_2018_refresh_changes_nothing() -> None:
-    assert refresh(policy(), signed=signed("5", '{"n":2}')) == RefreshGrant()
+    assert refresh(policy(), signed=signed("1000000000", '{"n":2}')) == RefreshGrant()
+
+
+@pytest.mark.parametrize("timestamp", ["5", str(NOW + 301), f"{NOW}000"])
+def test_a_2018_refresh_is_as_strict_as_a_connect(timestamp: str) -> None:
+    command = Refresh(signed=signed(timestamp))
+    assert refusal(policy().refresh(FakePeer(), command)) == BAD_REQUEST_CLOSE
 
 
 def test_the_user_of_a_2018_refresh_is_not_compared() -> None:

@@ -420,8 +420,20 @@ def test_a_sign_opens_a_private_channel_of_2018() -> None:
     rules = policy(without_namespace={})
     grant = subscribe(rules, "$a", signed=signed("$a", info='{"role": 1}'))
     assert grant.chan_info == b'{"role":1}'
-    assert subscribe(rules, "$a", signed=signed("$a", info="mod")).chan_info == b'"mod"'
     assert subscribe(rules, "$a", signed=signed("$a")).chan_info == b""
+
+
+@pytest.mark.parametrize(
+    ("channel", "info"),
+    [("$a", "mod"), ("$a", "[1]"), ("$a", " {}"), ("$a{}", ""), ("$a{}", '{"y":2}')],
+)
+def test_a_sign_that_could_be_for_another_channel_is_taken_by_option_only(
+    channel: str, info: str
+) -> None:
+    sign = signed(channel, info=info)
+    assert refused(policy(), channel, signed=sign) == PERMISSION_DENIED
+    classic = {"secret": "secret", "allow_ambiguous_signatures": True}
+    subscribe(policy(classic=classic), channel, signed=sign)
 
 
 @pytest.mark.parametrize(

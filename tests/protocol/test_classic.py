@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from girandola import errors
-from girandola.errors import Disconnect, Unencodable
+from girandola.errors import Disconnect
 from girandola.model import ClientInfo, Publication, StreamPosition
 from girandola.protocol import commands
 from girandola.protocol.classic import CLASSIC
@@ -159,15 +159,14 @@ def test_history_means_the_same_on_one_line_and_safe_within_html(payload: bytes)
 
 
 @pytest.mark.parametrize("data", [b"\x00\x01", b"{", b'"\xff"'])
-def test_a_payload_that_is_not_json_cannot_be_encoded(data: bytes) -> None:
+def test_a_payload_that_is_not_json_reads_null(data: bytes) -> None:
     info = ClientInfo(user="", client="", chan_info=data)
     history = commands.HistoryResult([Publication(data=data)], StreamPosition())
-    with pytest.raises(Unencodable):
-        CODEC.push("c", Publication(data=data))
-    with pytest.raises(Unencodable):
-        CODEC.push("c", commands.Leave(info))
-    with pytest.raises(Unencodable):
-        CODEC.reply(commands.Reply(commands.History(channel="c"), history))
+    assert json.loads(CODEC.push("c", Publication(data=data)))["body"]["data"] is None
+    left = json.loads(CODEC.push("c", commands.Leave(info)))["body"]["data"]
+    assert left == {"user": "", "client": "", "channel_info": None}
+    reply = CODEC.reply(commands.Reply(commands.History(channel="c"), history))
+    assert [message["data"] for message in json.loads(reply)["body"]["data"]] == [None]
 
 
 def test_errors_of_applications_keep_their_words_and_advise_by_their_nature() -> None:

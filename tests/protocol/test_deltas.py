@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from girandola.errors import Unencodable
 from girandola.model import ClientInfo, Publication, StreamPosition
 from girandola.protocol import commands, deltas, fossil
 from girandola.protocol.v2_json import V2_JSON
@@ -68,11 +67,13 @@ def test_an_empty_payload_is_null_and_no_base_of_anything() -> None:
     assert "delta" not in pub
 
 
-@pytest.mark.parametrize("data", [b"\x00\x01", b"{", b'"\xff' + b"x" * 50])
-def test_what_is_not_json_cannot_be_encoded(data: bytes) -> None:
+@pytest.mark.parametrize("data", [b"\x00\x01", b"{", b'"\xff' + b"x" * 50, OLD[:-1]])
+def test_what_is_not_json_is_null_and_no_base_of_anything(data: bytes) -> None:
+    """Clients hold ``null``, and a delta to something else could not be applied."""
     for encoding in (FULL, DELTA):
-        with pytest.raises(Unencodable):
-            encoding.push("c", Publication(data, offset=2, base=OLD))
+        pub = pub_of(encoding.push("c", Publication(data, offset=2, base=OLD)))
+        assert pub == {"data": "null", "offset": 2}
+    assert "delta" not in pub_of(DELTA.push("c", Publication(OLD, offset=3, base=data)))
 
 
 def test_other_pushes_are_as_ever() -> None:

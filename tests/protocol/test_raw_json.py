@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from girandola.errors import Unencodable
 from girandola.protocol import raw_json
 from tests.protocol.strategies import PAYLOADS
 
@@ -33,14 +32,29 @@ NOT_JSON = [
 
 
 @pytest.mark.parametrize("data", NOT_JSON, ids=lambda data: repr(data[:20]))
-def test_what_is_not_one_json_value_in_utf8_is_neither_embedded_nor_called_json(
+def test_what_is_not_one_json_value_in_utf8_is_not_called_json_and_embedded_as_null(
     data: bytes,
 ) -> None:
     assert not raw_json.is_json(data)
-    with pytest.raises(Unencodable):
-        raw_json.embed(data)
-    with pytest.raises(Unencodable):
-        raw_json.verbatim(data)
+    assert raw_json.embed(data) == b"null"
+    assert raw_json.verbatim(data) == b"null"
+
+
+@pytest.mark.parametrize(
+    ("data", "formats"),
+    [
+        (b"", {"binary"}),
+        (b"\xff", {"", "binary"}),
+        (b"[" * 257 + b"]" * 257, {"", "binary"}),
+        (b"[]", {"", "binary", "json"}),
+        (b' {"a":1}', {"", "binary", "json", "json_object"}),
+        (b'{"a":', {"", "binary"}),
+    ],
+    ids=lambda value: repr(value[:10]) if isinstance(value, bytes) else None,
+)
+def test_a_publication_has_the_formats_that_it_has(data: bytes, formats: set[str]) -> None:
+    every = ("", "json", "json_object", "binary")
+    assert {wanted for wanted in every if raw_json.has_format(data, wanted)} == formats
 
 
 @given(PAYLOADS)

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from girandola.core.ports import HistoryPage
 from girandola.core.recovery import recover_stream
-from girandola.errors import Disconnect, Unencodable
+from girandola.errors import Disconnect
 from girandola.model import Publication, StreamPosition
-from girandola.protocol import commands
+from girandola.protocol import commands, v1
 from girandola.protocol.codec import Codec
-from girandola.protocol.frames import with_length
+from girandola.protocol.frames import with_length, without_lengths
 from girandola.protocol.pb import v1_pb2 as pb
 from girandola.protocol.v1 import Method
 from girandola.protocol.v1_json import V1_JSON, V1_JSON_NEWEST_FIRST
@@ -94,6 +94,18 @@ def test_a_frame_of_the_server_is_encoded(codec: Codec, vector: dict[str, Any]) 
 @pytest.mark.parametrize("vector", vectors("v1_protobuf.jsonl", "server"))
 def test_a_binary_frame_of_the_server_is_encoded(codec: Codec, vector: dict[str, Any]) -> None:
     check_server_vector(vector, codec)
+
+
+@pytest.mark.parametrize("vector", vectors("v1_json.jsonl", "server, newest first"))
+def test_a_frame_for_a_library_that_turns_lists_round_is_encoded(vector: dict[str, Any]) -> None:
+    check_server_vector(vector, V1_JSON_NEWEST_FIRST)
+
+
+@pytest.mark.parametrize("vector", vectors("v1_protobuf.jsonl", "server, newest first"))
+def test_a_binary_frame_for_a_library_that_turns_lists_round_is_encoded(
+    vector: dict[str, Any],
+) -> None:
+    check_server_vector(vector, V1_PROTOBUF_NEWEST_FIRST)
 
 
 # ── side by side ─────────────────────────────────────────────────────────────────────────────
@@ -216,6 +228,44 @@ def test_libraries_that_turn_lists_round_get_them_newest_first_and_without_offse
     assert not [pub for pub in found if "offset" in pub]
 
 
+def test_from_the_start_libraries_that_turn_lists_round_get_them_newest_first_in_json() -> None:
+    """They ask with neither spelling, because zeros are left out."""
+    found = recovered(V1_JSON_NEWEST_FIRST, {})
+    assert [pub["seq"] for pub in found] == [8, 7, 6]
+    assert not [pub for pub in found if "offset" in pub]
+    found = recovered(V1_JSON_NEWEST_FIRST, {"offset": 0})
+    assert [pub["offset"] for pub in found] == [6, 7, 8]
+
+
+@pytest.mark.parametrize("codec", [V1_JSON, V1_PROTOBUF])
+def test_from_the_start_libraries_with_a_name_get_todays_order(codec: Codec) -> None:
+    assert [pub["offset"] for pub in recovered(codec, {})] == [6, 7, 8]
+
+
+def test_from_the_start_libraries_in_protobuf_without_a_name_get_pushes_behind_the_reply() -> None:
+    """Some turn a list round and some do not, and nothing in their frames tells which."""
+    recovery = v1.FromStart(recover=True, epoch="e")
+    sub = commands.Subscribed(
+        top=StreamPosition(8, "e"), recoverable=True, recovered=True, publications=LISTED
+    )
+    subscribe = commands.Subscribe(id=1, channel="a", recovery=recovery)
+    connect = commands.Connect(id=1, subs={"a": recovery})
+    connected = commands.Connected(client="c", version="6", subs={"a": sub, "b": sub})
+    for reply in (commands.Reply(subscribe, sub), commands.Reply(connect, connected)):
+        message = V1_PROTOBUF_NEWEST_FIRST.reply(reply)
+        first, *behind = map(pb.Reply.FromString, without_lengths(message))
+        pushes = [pb.Push.FromString(each.result) for each in behind]
+        assert [push.channel for push in pushes] == ["a"] * 3
+        assert [pb.Publication.FromString(push.data).seq for push in pushes] == [6, 7, 8]
+        if isinstance(reply.outcome, commands.Connected):
+            subs = pb.ConnectResult.FromString(first.result).subs
+            assert [len(subs[name].publications) for name in "ab"] == [0, 3]
+            result = subs["a"]
+        else:
+            result = pb.SubscribeResult.FromString(first.result)
+        assert (result.publications, result.seq, result.recovered) == ([], 8, True)
+
+
 @pytest.mark.parametrize("codec", [V1_JSON, V1_PROTOBUF])
 def test_younger_libraries_that_ask_by_seq_get_offsets_oldest_first(codec: Codec) -> None:
     found = recovered(codec, {"seq": 5})
@@ -298,11 +348,11 @@ def test_what_was_expected_is_named_for_the_log() -> None:
 
 @IN_JSON
 @pytest.mark.parametrize("data", [b"\x00\x01", b"{", b'"\xff"'])
-def test_a_payload_that_is_not_json_cannot_be_encoded_in_json(codec: Codec, data: bytes) -> None:
-    with pytest.raises(Unencodable):
-        codec.push("c", Publication(data=data))
-    with pytest.raises(Unencodable):
-        codec.reply(commands.Reply(commands.Rpc(id=1, method="m"), commands.RpcResult(data)))
+def test_a_payload_that_is_not_json_reads_null_in_json(codec: Codec, data: bytes) -> None:
+    push = codec.push("c", Publication(data=data))
+    assert push == b'{"result":{"channel":"c","data":{"data":null}}}'
+    answer = codec.reply(commands.Reply(commands.Rpc(id=1, method="m"), commands.RpcResult(data)))
+    assert answer == b'{"id":1,"result":{"data":null}}'
 
 
 @IN_PROTOBUF

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from girandola.errors import BAD_REQUEST_CLOSE, Disconnect, Unencodable
+from girandola.errors import BAD_REQUEST_CLOSE, Disconnect
 from girandola.model import ClientInfo, Publication
 from girandola.protocol import commands
 from girandola.protocol.codec import Codec
@@ -95,16 +95,15 @@ def _in_json(info: ClientInfo | None) -> dict[str, Any] | None:
 
 
 @pytest.mark.parametrize("data", [b"\x00\x01", b"{", b'"\xff"'])
-def test_a_payload_that_is_not_json_cannot_be_encoded(data: bytes) -> None:
-    info = ClientInfo(user="", client="", conn_info=data)
-    with pytest.raises(Unencodable):
-        CODEC.push("c", Publication(data=data))
-    with pytest.raises(Unencodable):
-        CODEC.push("c", Publication(data=b"1", info=info))
-    with pytest.raises(Unencodable):
-        CODEC.push("c", commands.Join(info))
-    with pytest.raises(Unencodable):
-        CODEC.reply(commands.Reply(commands.Rpc(id=1, method="m"), commands.RpcResult(data)))
+def test_a_payload_that_is_not_json_reads_null(data: bytes) -> None:
+    push = CODEC.push("c", Publication(data=data, offset=7))
+    assert push == b'{"push":{"channel":"c","pub":{"data":null,"offset":7}}}'
+    info = ClientInfo(user="u", client="c1", conn_info=data)
+    join = CODEC.push("c", commands.Join(info))
+    about = b'{"user":"u","client":"c1","conn_info":null}'
+    assert join == b'{"push":{"channel":"c","join":{"info":%b}}}' % about
+    answer = CODEC.reply(commands.Reply(commands.Rpc(id=1, method="m"), commands.RpcResult(data)))
+    assert answer == b'{"id":1,"rpc":{"data":null}}'
 
 
 @given(st.lists(st.binary(min_size=1, max_size=20_000).map(lambda data: data.hex().encode())))

@@ -2,7 +2,8 @@
 
 A line is an object: ``name``; ``direction``, who sends it; ``frame``, the text on the wire, or its
 bytes in hexadecimal digits where it is binary; and ``meaning``. A client's frame means a list of
-commands. A server's frame means a ``Reply``, a push to a channel, or a close frame's reason.
+commands. A server's frame means a ``Reply``, a push to a channel, or a close frame's reason;
+where its direction is ``"server, newest first"``, for libraries that turn lists round.
 ``{"Type": {...}}`` stands for that value, where fields of bytes are written as text, and
 ``{"errors": "NAME"}`` for one of ``girandola.errors``.
 """

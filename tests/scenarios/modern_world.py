@@ -27,6 +27,7 @@ from girandola.options import (
     ChannelSection,
     ClassicOptions,
     ClientSection,
+    LegacyOptions,
     Namespace,
     RpcPingOptions,
     SubscriptionTokenOptions,
@@ -148,6 +149,7 @@ class World:
         namespaces: Mapping[str, Options] | None = None,
         *,
         rpc_ping: bool = False,
+        legacy: LegacyOptions = LegacyOptions(),  # noqa: B008  an immutable value
         **client: Any,
     ) -> None:
         self.clock = FakeClock(unix_time=NOW)
@@ -163,6 +165,7 @@ class World:
             connection_tokens=self._verifier(SECRET),
             subscription_tokens=self._verifier(SUB_SECRET),
             time=self.clock.time,
+            legacy=legacy,
         )
         self.node = Node(
             clock=self.clock,

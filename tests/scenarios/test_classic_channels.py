@@ -182,13 +182,13 @@ def test_messages_without_history_have_different_ids(tmp_path: Path) -> None:
 
 def test_joins_and_leaves_are_sent_only_where_the_option_is_on(tmp_path: Path) -> None:
     world = World(tmp_path, join_leave=True, namespaces=[{"name": "quiet"}])
-    watcher, client = world.client("WATCHER"), world.client(info="1")
+    watcher, client = world.client("WATCHER"), world.client(info="[1]")
     for channel in ("a", "quiet:a"):
         watcher.subscribe(channel)
     for channel in ("a", "quiet:a"):
         client.subscribe(channel)
         client.call("unsubscribe", f'{{"channel":"{channel}"}}')
-    info = '{"default_info":1,"user":"42","client":"ID"}'
+    info = '{"default_info":[1],"user":"42","client":"ID"}'
     assert watcher.received() == [
         f'{{"method":"join","body":{{"channel":"a","data":{info}}}}}',
         f'{{"method":"leave","body":{{"channel":"a","data":{info}}}}}',

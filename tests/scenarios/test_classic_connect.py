@@ -3,6 +3,7 @@
 import logging
 import uuid
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,6 +33,7 @@ EXPIRED = (
     '{"uid":"1","method":"connect","body":{"version":"1.8.0","client":"","expires":true,'
     '"expired":true,"ttl":60}}'
 )
+END_INVALID = '{"reason":"invalid message","reconnect":false}'
 END_EXPIRED = '{"reason":"expired","reconnect":true}'
 LIFETIME = {"connection_lifetime": 60, "expired_connection_close_delay": 10, "ping_interval": 0}
 
@@ -76,13 +78,28 @@ def test_the_client_id_is_a_uuid_of_version_4(tmp_path: Path) -> None:
     assert f'"client":"{session.client}"'.encode() in transport.messages[0]
 
 
-@pytest.mark.parametrize("timestamp", [0, 1, NOW - 10**6, NOW + 10**6])
-def test_without_lifetime_any_timestamp_is_good_for_ever(tmp_path: Path, timestamp: int) -> None:
-    world = World(tmp_path, ping_interval=0)
+def without_lifetime(tmp_path: Path, timestamp: int, **options: Any) -> None:
+    world = World(tmp_path, ping_interval=0, **options)
     client = world.open()
     assert connect(client, credentials(timestamp=timestamp)) == [CONNECTED]
     world.clock.advance(10**6)
     assert client.end == ""
+
+
+@pytest.mark.parametrize("timestamp", [10**9, NOW - 10**6, NOW + 300])
+def test_without_lifetime_a_timestamp_is_good_for_ever(tmp_path: Path, timestamp: int) -> None:
+    without_lifetime(tmp_path, timestamp)
+
+
+@pytest.mark.parametrize("timestamp", [0, 1, NOW + 301, NOW + 10**6, NOW * 1000])
+def test_a_timestamp_that_is_no_time_in_ten_digits_is_taken_by_option_only(
+    tmp_path: Path, timestamp: int
+) -> None:
+    """Else its digits could be those of a user's id."""
+    client = World(tmp_path).open()
+    assert connect(client, credentials(timestamp=timestamp)) == []
+    assert client.end == END_INVALID
+    without_lifetime(tmp_path, timestamp, classic={"allow_ambiguous_signatures": True})
 
 
 @pytest.mark.parametrize("timestamp", ["", "soon", "1528600000.5", "0x10", " 1528600000"])
@@ -185,7 +202,7 @@ def test_a_refresh_with_expired_credentials_changes_nothing(tmp_path: Path) -> N
     world = World(tmp_path, **LIFETIME)
     client = world.client()
     world.clock.advance(65)
-    assert refresh(client, credentials(timestamp=NOW, info="1")) == [
+    assert refresh(client, credentials(timestamp=NOW, info="[1]")) == [
         '{"uid":"1","method":"refresh","body":{"version":"1.8.0","client":"ID","expires":true,'
         '"expired":true,"ttl":60}}'
     ]

@@ -121,6 +121,6 @@ def test_the_queue_limit_holds_for_new_connections(tmp_path: Path) -> None:
     world.reload(client_queue_max_size=300)
     after = world.client("AFTER")
     after.subscribe("a")
-    world.publish("a", f'"{"x" * 300}"')
+    world.publish("a", f'"{"x" * 290}"')
     assert len(before.received()) == 1
     assert (before.end, after.end) == ("", '{"reason":"slow","reconnect":false}')

@@ -2,6 +2,7 @@
 
 import pytest
 
+from girandola.options import LegacyOptions
 from tests.scenarios.modern_world import HISTORY, OPEN, Connection, World, sub_token
 
 UNKNOWN = '{"code":102,"message":"unknown channel"}'
@@ -291,6 +292,17 @@ def test_one_page_of_history_is_limited() -> None:
     client = world.connect()
     for limit in (-1, 4):
         assert client.ask(command("history", "news", f',"limit":{limit}')) == page([1, 2, 3])
+
+
+@pytest.mark.parametrize(("limit", "offsets"), [("", [1, 2, 3]), (',"limit":2', [1, 2])])
+def test_history_without_a_limit_is_one_full_page_where_older_servers_rules_hold(
+    limit: str, offsets: list[int]
+) -> None:
+    options = {"allow_history_for_client": True, "history_size": 10, "history_ttl": 60.0}
+    legacy = LegacyOptions(unlimited_history_by_default=True)
+    world = World({"": options}, legacy=legacy, history_max_publication_limit=3)
+    world.publish("news", *"12345")
+    assert world.connect().ask(command("history", "news", limit)) == page(offsets)
 
 
 def test_the_history_of_an_unused_channel_is_empty_but_has_an_epoch() -> None:

@@ -332,13 +332,18 @@ def test_a_gap_ends_a_subscription_with_deltas_as_any_other() -> None:
     ]
 
 
-def test_a_payload_that_json_cannot_carry_closes_those_who_take_deltas_too() -> None:
+def test_a_payload_that_json_cannot_carry_is_null_and_the_next_one_is_no_delta_to_it() -> None:
     world = World({"": DELTA})
     reader = reading(world)
     publish(world, 1)
     assert reader.read() == ["full 1"]
     world.publish("news", "no json")
-    assert reader.connection.closed == (3506, "inappropriate protocol")
+    assert reader.connection.read() == [
+        '{"push":{"channel":"news","pub":{"data":"null","offset":2}}}'
+    ]
+    publish(world, 3)
+    publish(world, 4)
+    assert reader.read() == ["full 1", "full 3", "delta 4"]
 
 
 def test_an_unsubscribe_by_the_server_is_told_as_ever() -> None:

@@ -30,7 +30,7 @@ PATH: list[Callable[..., object]] = [
     Subscription._accepts,
     Subscription._hold,
     Session.mark_lost,
-    Session.mark_closing,
+    Subscription.skip,
     Outbox.push,
     Outbox.mark,
     Outbox.overflow,

@@ -9,7 +9,7 @@ from girandola.core.grants import PublishOptions
 from girandola.core.outbox import SLICE
 from girandola.errors import FORCE_DISCONNECT
 from girandola.model import Publication
-from tests.scenarios.modern_world import HISTORY, OPEN, RECOVERY, Connection, World
+from tests.scenarios.modern_world import OPEN, RECOVERY, Connection, World
 
 SLOW = (3008, "slow")
 BIG = '"' + "x" * 400 + '"'
@@ -100,11 +100,10 @@ def test_a_client_over_its_limit_while_subscribing_is_closed() -> None:
 
 
 def test_replies_count_too() -> None:
-    world = World({"": HISTORY | {"allow_history_for_client": True}}, queue_max_size=1000)
-    for _ in range(3):
-        world.publish("news", BIG)
+    world = World({"": OPEN}, queue_max_size=1000)
     client = world.connect()
-    assert client.ask('{"id":2,"history":{"channel":"news","limit":10}}') == []
+    lines = (f'{{"id":{number},"unsubscribe":{{"channel":"news"}}}}' for number in range(2, 60))
+    assert client.ask(*lines) == []
     assert client.closed == SLOW
 
 
@@ -348,3 +347,14 @@ def test_a_closed_session_does_nothing_more() -> None:
     assert client.read() == []
     assert not client.session.subscriptions
     assert world.node.stats.connections_closed == 1
+
+
+# ── subscriptions ────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_channel_limit_of_0_is_the_default() -> None:
+    client = World({"": OPEN}, channel_limit=0).connect()
+    for number in range(128):
+        client.subscribe(f"a{number}")
+    answer = client.ask('{"id":999,"subscribe":{"channel":"one more"}}')
+    assert answer == ['{"id":999,"error":{"code":106,"message":"limit exceeded"}}']

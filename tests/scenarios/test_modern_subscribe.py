@@ -228,16 +228,21 @@ def test_a_client_gets_its_own_join_after_the_reply() -> None:
     ]
 
 
-def test_a_payload_that_is_no_json_ends_the_connection_it_cannot_be_told_to() -> None:
-    """3506, live and in a reply that would hold it."""
-    world = World({"": RECOVERY | {"publication_data_format": "binary"}})
+def test_a_payload_that_is_no_json_reads_null_and_ends_no_connection() -> None:
+    """Live, recovered and in the history; what comes after it is as ever."""
+    options = {"publication_data_format": "binary", "allow_history_for_client": True}
+    world = World({"": RECOVERY | options})
     live = world.subscribed("news")
-    world.publish("news", "no JSON")
-    assert live.closed == (3506, "inappropriate protocol")
-    late = world.connect()
-    assert late.ask(subscribe("news", ',"recover":true,"epoch":"E1"')) == []
-    assert late.closed == (3506, "inappropriate protocol")
-    assert not world.node.hub.num_subscriptions
+    world.publish("news", "no JSON", "2")
+    assert live.read() == [
+        '{"push":{"channel":"news","pub":{"data":null,"offset":1,"epoch":"E1"}}}',
+        '{"push":{"channel":"news","pub":{"data":2,"offset":2}}}',
+    ]
+    both = '"publications":[{"data":null,"offset":1,"epoch":"E1"},{"data":2,"offset":2}]'
+    (answer,) = world.connect().ask(subscribe("news", ',"recover":true,"epoch":"E1"'))
+    assert both in answer
+    (answer,) = live.ask('{"id":9,"history":{"channel":"news","limit":9}}')
+    assert both in answer
 
 
 # ── 8.3 subscription tokens ──────────────────────────────────────────────────────────────────

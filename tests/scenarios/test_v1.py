@@ -58,8 +58,18 @@ def test_a_client_connects_subscribes_and_listens() -> None:
         ),
         (V1_JSON, '"seq":1', '{"data":2,"seq":2,"offset":2},{"data":3,"seq":3,"offset":3}'),
         (V1_JSON_NEWEST_FIRST, '"seq":1', '{"data":3,"seq":3},{"data":2,"seq":2}'),
+        (
+            V1_JSON_NEWEST_FIRST,
+            '"gen":0',
+            '{"data":3,"seq":3},{"data":2,"seq":2},{"data":1,"seq":1}',
+        ),
     ],
-    ids=["by offset", "by seq", "by seq, of a library that turns lists round"],
+    ids=[
+        "by offset",
+        "by seq",
+        "by seq, of a library that turns lists round",
+        "from the start, of such a library",
+    ],
 )
 def test_what_was_missed_is_in_the_reply(codec: V1Json, since: str, found: str) -> None:
     """In the order that the library expects, which its first message told."""

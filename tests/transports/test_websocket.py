@@ -396,7 +396,7 @@ async def status_of(running: Running, **headers: str) -> int:
         ("http://www.example.com", 403),
         ("https://www.example.com.evil.org", 403),
         ("null", 403),
-        ("", 403),
+        ("", 101),
     ],
 )
 def test_a_browser_comes_in_from_allowed_origins_only(play: Play, origin: str, status: int) -> None:

@@ -5,13 +5,17 @@ returns. Knows nothing of who may publish or of channel options beyond ``Publish
 Rules: modern.md section 10.2, and classic.md section 8.1 for ``drop_inactive``.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 
 from girandola.core.grants import PublishOptions
 from girandola.core.ports import BrokerEvents, Clock, HistoryPage, PublishResult
 from girandola.engines.memory.deadlines import Deadlines
+from girandola.engines.memory.shelves import Shelves
 from girandola.engines.memory.stream import Stream
 from girandola.model import ClientInfo, Publication, StreamPosition
+
+logger = logging.getLogger(__name__)
 
 DEFAULT_META_TTL = 720 * 3600.0
 """How long positions are remembered where the caller does not say, in seconds."""
@@ -19,15 +23,26 @@ DEFAULT_META_TTL = 720 * 3600.0
 MAX_REMEMBERED_KEYS = 100_000
 """Most idempotency keys remembered; beyond it the oldest are forgotten early."""
 
+TOLD_EVERY = 60.0
+"""Seconds between two lines of the log that say that there are too many streams."""
+
 
 class MemoryBroker:
-    """``core.ports.Broker`` in dictionaries."""
+    """``core.ports.Broker`` in dictionaries.
+
+    At most ``max_streams`` are kept, 0 for any number: channels are named by clients, too, and a
+    position is remembered for weeks. Beyond it the stream that is missed least is forgotten; its
+    channel begins a new one, whose epoch tells clients that they cannot recover.
+    """
 
     far = False
     keeps_history = True
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, max_streams: int = 0) -> None:
         self._clock = clock
+        self._max_streams = max_streams
+        self._shelves = Shelves()
+        self._told_at = -TOLD_EVERY
         self._events: BrokerEvents | None = None
         self._subscribed: set[str] = set()
         self._streams: dict[str, Stream] = {}
@@ -99,31 +114,41 @@ class MemoryBroker:
         )
         if dropped:
             stream.skip()
+            self._shelve(stream)
             return PublishResult(stream.position)
         if options.delta and channel in self._subscribed:
             publication.base = stream.newest
         stream.append(publication, options.history_size)
+        if not stream.holds:
+            self._shelve(stream)
         stream.expires_at = self._clock.now() + options.history_ttl
-        if not stream.watched:
-            stream.watched = True
-            self._item_deadlines.watch(channel, stream.expires_at)
+        if not stream.items_due:
+            stream.items_due = self._item_deadlines.watch(channel, stream.expires_at)
         return PublishResult(stream.position)
 
     # ── subscriptions ────────────────────────────────────────────────────────────────────────
 
     async def subscribe(self, channels: Sequence[str]) -> None:
         """See ``Broker.subscribe``."""
-        self._subscribed.update(channels)
+        for channel in channels:
+            self._subscribed.add(channel)
+            self._changes_use(channel)
 
     async def unsubscribe(self, channels: Mapping[str, float]) -> None:
         """See ``Broker.unsubscribe``."""
         for channel, linger in channels.items():
             self._subscribed.discard(channel)
+            self._changes_use(channel)
             if linger > 0:
                 until = self._clock.now() + linger
                 if channel not in self._lingering:
                     self._linger_deadlines.watch(channel, until)
                 self._lingering[channel] = until
+
+    def _changes_use(self, channel: str) -> None:
+        stream = self._streams.get(channel)
+        if stream is not None:
+            self._shelve(stream)
 
     def _is_active(self, channel: str) -> bool:
         return channel in self._subscribed or self._lingering.get(channel, 0.0) > self._clock.now()
@@ -145,13 +170,55 @@ class MemoryBroker:
             stream = self._create(channel, meta_ttl)
         else:
             self._prolong(stream, meta_ttl or DEFAULT_META_TTL)
+            self._shelve(stream)
         return stream.page(since, limit, reverse)
 
     async def remove_history(self, channel: str) -> None:
         """See ``Broker.remove_history``."""
         stream = self._stream(channel)
         if stream is not None:
-            stream.clear()
+            self._clear(stream)
+
+    # ── which streams there are ──────────────────────────────────────────────────────────────
+
+    def _create(self, channel: str, meta_ttl: float) -> Stream:
+        dead = self._streams.get(channel)
+        if dead is not None:  # and not swept away yet
+            self._drop(dead)
+        elif self._max_streams and len(self._streams) >= self._max_streams:
+            self._forget_one()
+        stream = Stream(channel)
+        self._prolong(stream, meta_ttl or DEFAULT_META_TTL)
+        stream.death_due = self._stream_deadlines.watch(channel, stream.dies_at)
+        self._streams[channel] = stream
+        self._shelve(stream)
+        return stream
+
+    def _shelve(self, stream: Stream) -> None:
+        self._shelves.put(stream, used=stream.channel in self._subscribed)
+
+    def _clear(self, stream: Stream) -> None:
+        stream.clear()
+        self._shelve(stream)
+
+    def _drop(self, stream: Stream) -> None:
+        del self._streams[stream.channel]
+        self._shelves.take(stream)
+        self._stream_deadlines.forget(stream.channel, stream.death_due)
+        self._item_deadlines.forget(stream.channel, stream.items_due)
+
+    def _forget_one(self) -> None:
+        stream = self._shelves.first_to_go()
+        self._drop(stream)
+        now = self._clock.now()
+        if now >= self._told_at + TOLD_EVERY:
+            self._told_at = now
+            logger.warning(
+                "more than %d streams (engine.memory.max_streams): those that are empty or not in "
+                "use are forgotten, and who was there cannot recover; the last one is of %.100r",
+                self._max_streams,
+                stream.channel,
+            )
 
     # ── time ─────────────────────────────────────────────────────────────────────────────────
 
@@ -163,47 +230,34 @@ class MemoryBroker:
         now = self._clock.now()
         if stream.dies_at <= now:
             return None
-        if stream.expires_at <= now:
-            stream.clear()
-        return stream
-
-    def _create(self, channel: str, meta_ttl: float) -> Stream:
-        stream = Stream()
-        self._prolong(stream, meta_ttl or DEFAULT_META_TTL)
-        dead = self._streams.get(channel)
-        if dead is not None:  # and not swept away yet: its deadlines become those of the new one
-            stream.watched = dead.watched
-        else:
-            self._stream_deadlines.watch(channel, stream.dies_at)
-        self._streams[channel] = stream
+        if stream.expires_at <= now and len(stream):
+            self._clear(stream)
         return stream
 
     def _prolong(self, stream: Stream, ttl: float) -> None:
         stream.dies_at = max(stream.dies_at, self._clock.now() + ttl)
 
-    def _look_at_items(self, channel: str) -> float | None:
+    def _look_at_items(self, channel: str) -> None:
         stream = self._streams[channel]
         if len(stream) and stream.expires_at > self._clock.now():
-            return stream.expires_at
-        stream.clear()
-        stream.watched = False
-        return None
+            stream.items_due = self._item_deadlines.watch(channel, stream.expires_at)
+        else:
+            stream.items_due = 0
+            self._clear(stream)
 
-    def _look_at_stream(self, channel: str) -> float | None:
+    def _look_at_stream(self, channel: str) -> None:
         stream = self._streams[channel]
         if stream.dies_at > self._clock.now():
-            return stream.dies_at
-        if stream.watched:  # `_look_at_items` is still to come, and relies on the stream
-            return self._clock.now()
-        del self._streams[channel]
-        return None
+            stream.death_due = self._stream_deadlines.watch(channel, stream.dies_at)
+        else:
+            self._drop(stream)
 
-    def _look_at_lingering(self, channel: str) -> float | None:
+    def _look_at_lingering(self, channel: str) -> None:
         until = self._lingering[channel]
         if until > self._clock.now():
-            return until
-        del self._lingering[channel]
-        return None
+            self._linger_deadlines.watch(channel, until)
+        else:
+            del self._lingering[channel]
 
 
 class _Answers:
@@ -234,13 +288,13 @@ class _Answers:
             self._watched = True
             self._deadlines.watch("", expires_at)
 
-    def _forget_expired(self, _: str) -> float | None:
+    def _forget_expired(self, _: str) -> None:
         now = self._clock.now()
         while self._known:
             oldest = next(iter(self._known))
             expires_at = self._known[oldest][0]
             if expires_at > now:
-                return expires_at
+                self._deadlines.watch("", expires_at)
+                return
             del self._known[oldest]
         self._watched = False
-        return None

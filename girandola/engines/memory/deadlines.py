@@ -1,7 +1,8 @@
 """When to look at what: deadlines by key, on one timer that only runs when there are any.
 
-Knows nothing of what expires. Precision is a second, because whoever keeps expiring things also
-checks them when they are read; this is what frees the memory of those that nobody reads.
+Knows nothing of what expires. Precision is a second for what is near, and a sixty-fourth of the
+wait for what is far, because whoever keeps expiring things also checks them when they are read;
+this is what frees the memory of those that nobody reads.
 """
 
 import heapq
@@ -10,48 +11,77 @@ from math import ceil
 
 from girandola.core.ports import Clock, Timer
 
+SLICE = 1000
+"""Keys looked at in one go; the loop breathes in between."""
+
 
 class Deadlines:
-    """Asks ``look`` about a key when its time has come.
+    """Calls ``look`` with a key when its time has come; it may be watched again from there.
 
-    ``look`` returns the time (of ``Clock.now``) at which to ask again, or ``None`` to have the
-    key forgotten. A deadline that moves later needs no call: ``look`` says so when asked. The
+    A deadline that moves later needs no call: ``look`` finds that out and watches again. The
     owner sees to it that a key is watched once at a time.
     """
 
-    def __init__(self, clock: Clock, look: Callable[[str], float | None]) -> None:
+    def __init__(self, clock: Clock, look: Callable[[str], object]) -> None:
         self._clock = clock
         self._look = look
-        self._heap: list[tuple[int, str]] = []
+        self._slots: dict[int, set[str]] = {}
+        self._order: list[int] = []
         self._timer: Timer | None = None
         self._timer_due = 0
 
-    def watch(self, key: str, deadline: float) -> None:
-        """Ask about ``key`` within a second after ``deadline``."""
-        due = ceil(deadline)
-        heapq.heappush(self._heap, (due, key))
-        if self._timer is None or due < self._timer_due:
-            self._arm()
+    def __len__(self) -> int:
+        return sum(map(len, self._slots.values()))
+
+    def watch(self, key: str, deadline: float) -> int:
+        """Look at ``key`` soon after ``deadline``; returns the slot, by which it is forgotten."""
+        wait = max(0, int(deadline - self._clock.now()))
+        # Few slots for far deadlines, so that one of its own for each key is no waste of memory.
+        step = 1 << max(0, wait.bit_length() - 7)
+        due = ceil(deadline / step) * step
+        keys = self._slots.get(due)
+        if keys is None:
+            self._slots[due] = {key}
+            heapq.heappush(self._order, due)
+            if self._timer is None or due < self._timer_due:
+                self._arm()
+        else:
+            keys.add(key)
+        return due
+
+    def forget(self, key: str, due: int) -> None:
+        """Look at ``key`` no more; harmless when it is not watched."""
+        keys = self._slots.get(due)
+        if keys is not None:
+            keys.discard(key)
 
     def _arm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._heap:
-            # At least a second, so that many deadlines close together are one round.
-            delay = max(1.0, self._heap[0][0] - self._clock.now())
-            self._timer_due = self._heap[0][0]
+        if self._order:
+            delay = self._order[0] - self._clock.now()
+            # At least a second, so that many deadlines close together are one round; but what the
+            # last round left over is due at once.
+            delay = 0.0 if delay <= 0 else max(1.0, delay)
+            self._timer_due = self._order[0]
             self._timer = self._clock.call_later(delay, self._sweep)
 
     def _sweep(self) -> None:
-        self._timer = None
+        try:
+            self._look_at_due()
+        finally:
+            self._timer = None
+            self._arm()
+
+    def _look_at_due(self) -> None:
         now = self._clock.now()
-        while self._heap and self._heap[0][0] <= now:
-            key = self._heap[0][1]
-            deadline = self._look(key)
-            if deadline is None:
-                heapq.heappop(self._heap)
-            else:
-                # Later than now in any case, or this loop would never end.
-                heapq.heapreplace(self._heap, (max(ceil(deadline), int(now) + 1), key))
-        self._arm()
+        left = SLICE
+        while self._order and self._order[0] <= now:
+            keys = self._slots[self._order[0]]
+            while keys:
+                if not left:
+                    return
+                left -= 1
+                self._look(keys.pop())
+            del self._slots[heapq.heappop(self._order)]

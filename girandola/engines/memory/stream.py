@@ -7,9 +7,13 @@ sections 5.5 and 10.2.
 from collections import deque
 from random import SystemRandom
 from string import ascii_letters
+from typing import TYPE_CHECKING
 
 from girandola.core.ports import HistoryPage
 from girandola.model import Publication, StreamPosition
+
+if TYPE_CHECKING:
+    from girandola.engines.memory.shelves import Shelf
 
 _random = SystemRandom()
 
@@ -24,28 +28,43 @@ class Stream:
 
     ``expires_at`` is when the publications go, ``dies_at`` when the stream as a whole does
     (both in the time of ``Clock.now``; the owner calls ``clear`` and drops the stream).
-    ``watched`` is the owner's mark that somebody will look at ``expires_at``.
+    ``items_due`` and ``death_due`` are the owner's marks of when these two will be looked at, 0 for
+    never; ``shelf``, ``holds``, ``stamp``, ``older`` and ``newer`` are those of ``Shelves``.
     """
 
     __slots__ = (
         "_items",
+        "channel",
+        "death_due",
         "dies_at",
         "epoch",
         "expires_at",
+        "holds",
+        "items_due",
+        "newer",
+        "older",
+        "shelf",
+        "stamp",
         "top",
         "version",
         "version_epoch",
-        "watched",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, channel: str = "") -> None:
+        self.channel = channel
         self.epoch = new_epoch()
         self.top = 0
         self.expires_at = 0.0
         self.dies_at = 0.0
         self.version = 0
         self.version_epoch = ""
-        self.watched = False
+        self.items_due = 0
+        self.death_due = 0
+        self.shelf: Shelf | None = None
+        self.holds = False
+        self.stamp = 0
+        self.older: Stream | None = None
+        self.newer: Stream | None = None
         # An empty deque takes 760 bytes, and most streams of a large server are empty.
         self._items: deque[Publication] | None = None
 

@@ -44,6 +44,8 @@ class Receiving(Struct, frozen=True, kw_only=True):
     limit: int = STREAM_LIMIT
     begin: Callable[[str], bytes] = lambda callback: b""
     needs_callback: bool = False
+    is_page: bool = False
+    """Whether browsers show it, in a frame of a page that came from this server."""
 
 
 def callback_of(query: dict[str, list[str]]) -> str:
@@ -100,6 +102,7 @@ RECEIVING = {
         wrap=_script_element,
         begin=_page,
         needs_callback=True,
+        is_page=True,
     ),
     "jsonp": Receiving(
         method="GET", content_type=_SCRIPT, wrap=_call, limit=ONE_FRAME, needs_callback=True

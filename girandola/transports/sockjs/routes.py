@@ -1,5 +1,6 @@
 """The door of SockJS: which address is what (classic.md section 4.16), and who may come in."""
 
+import logging
 import re
 from collections.abc import Callable
 from functools import partial
@@ -17,6 +18,8 @@ from girandola.transports.sockjs.receiving import RECEIVING, Receiving, callback
 from girandola.transports.sockjs.session import HttpSession, Receiver
 from girandola.transports.sockjs.table import Sessions
 from girandola.transports.sockjs.websocket import SockJsWebSocket
+
+logger = logging.getLogger(__name__)
 
 _IFRAME = re.compile(r"/iframe[^/]*\.html")
 _TRANSPORT = re.compile(r"/[^/.]{1,128}/(?P<session>[^/.]{1,128})/(?P<transport>[a-z_]+)")
@@ -145,12 +148,9 @@ class SockJsDoor:
                 callback = callback_of(request.query_params())
             except ValueError as error:
                 return self._answer(request, 500, f"{error}\n".encode())
-        session = self._sessions.find(id_) if self._allows(request) else None
-        if session is None:
-            opened = self._open(id_, request)
-            if isinstance(opened, Response):
-                return self._answer(request, opened.status, opened.body)
-            session = opened
+        session = self._session_of(id_, request, receiving)
+        if isinstance(session, Response):
+            return self._answer(request, session.status, session.body)
         wrap = receiving.wrap
         receiver = Receiver(session, lambda frame: wrap(frame, callback), limit=receiving.limit)
         return Streaming(
@@ -166,7 +166,18 @@ class SockJsDoor:
             write_timeout=self._write_timeout,
         )
 
-    def _open(self, id_: str, request: Request) -> HttpSession | Response:
+    def _session_of(
+        self, id_: str, request: Request, receiving: Receiving
+    ) -> HttpSession | Response:
+        """Return the session that the request receives from, or why it may not."""
+        session = self._sessions.find(id_)
+        if session is None:
+            return self._open(id_, request, receiving)
+        return self._refuse(request, session) or session
+
+    def _open(self, id_: str, request: Request, receiving: Receiving) -> HttpSession | Response:
+        if why := _wrongly_navigated(request, receiving):
+            return _forbidden(request, why)
         if self._sessions.full:
             return Response(503, b"Too many sessions\n")
         refusal = self._entrance.refuse(request, check_origin=True)
@@ -176,8 +187,7 @@ class SockJsDoor:
             self._sessions,
             self._entrance,
             id_,
-            peer=request.peer,
-            headers=self._entrance.headers_of(request),
+            request,
             heartbeat_delay=self._options.heartbeat_delay,
             max_message_size=self._max_message_size,
         )
@@ -200,10 +210,9 @@ class SockJsDoor:
 
     def _send(self, id_: str, request: Request, payload: bytes) -> Response | None:
         """Hand a payload to its session; return why it cannot be."""
-        if not self._allows(request):
-            # What a page may not read it may not cause, either.
-            return self._answer(request, 403, b"Forbidden\n")
         session = self._sessions.find_live(id_)
+        if refusal := self._refuse(request, session):
+            return self._answer(request, refusal.status, refusal.body)
         if session is None:
             return self._answer(request, 404)
         if not payload:
@@ -221,11 +230,36 @@ class SockJsDoor:
         headers = (*pages.NOT_CACHED, *self._cors(request))
         return Response(status, body, "text/plain; charset=UTF-8", headers)
 
-    def _allows(self, request: Request) -> bool:
-        return self._entrance.origins.allows_request(request)
+    def _refuse(self, request: Request, session: HttpSession | None) -> Response | None:
+        """Return why a request may not come in, or not into this session."""
+        # What a page may not read it may not cause, either.
+        if why := self._entrance.unwelcome(request, check_origin=True):
+            return _forbidden(request, why)
+        if session is not None and not session.belongs_to(request):
+            return _forbidden(request, "the session was opened by somebody else")
+        return None
 
     def _cors(self, request: Request) -> pages.Headers:
         return cors_headers(request, self._entrance.origins, without_origin="*")
 
     def _time(self) -> float:
         return self._entrance.node.clock.time()
+
+
+def _wrongly_navigated(request: Request, receiving: Receiving) -> str:
+    """Return why a browser's navigation may not open a session, ``""`` if it may or is none.
+
+    Whoever makes somebody's browser go to an address has chosen the session's id in it. Only a
+    page of ours shows a receiver, in a frame (classic.md section 4.16).
+    """
+    if request.headers.get("sec-fetch-mode") != "navigate":
+        return ""
+    to, site = (request.headers.get(f"sec-fetch-{name}") for name in ("dest", "site"))
+    if receiving.is_page and to == "iframe" and site == "same-origin":
+        return ""
+    return "a browser was sent there, which opens no session"
+
+
+def _forbidden(request: Request, why: str) -> Response:
+    logger.info("connection %s: SockJS refused with 403: %s", request.peer, why)
+    return Response(403, b"Forbidden\n")

@@ -19,6 +19,7 @@ from girandola.errors import (
     WRITE_ERROR,
     Disconnect,
 )
+from girandola.net.http import Request
 from girandola.net.stream import Stream, chunk
 from girandola.protocol.negotiation import recognise
 from girandola.protocol.v2_json import V2_JSON
@@ -160,6 +161,7 @@ class HttpSession:
         "_timer",
         "_waiting",
         "id",
+        "identity",
         "peer",
     )
 
@@ -171,17 +173,18 @@ class HttpSession:
         sessions: "Sessions",
         entrance: Entrance,
         id_: str,
+        opener: Request,
         *,
-        peer: str,
-        headers: dict[str, str],
         heartbeat_delay: float,
         max_message_size: int,
     ) -> None:
-        """Begin; ``entrance`` has counted the session in. The first receiver is on its way."""
+        """Begin; ``entrance`` has counted the session in. The receiver of ``opener`` comes."""
         self._sessions = sessions
         self._entrance = entrance
         self.id = id_
-        self.peer = peer
+        self.identity = entrance.identity_of(opener)
+        self.peer = opener.peer
+        headers = entrance.headers_of(opener)
         self._heartbeat_delay = heartbeat_delay
         self._opened = False
         self._receiver: Receiver | None = None
@@ -193,6 +196,13 @@ class HttpSession:
         self._timer: Timer | None = None
         self._inlet = Inlet(Session(entrance.node, self, V2_JSON, headers), max_message_size)
         self._restart_timer(AWAY_TIMEOUT, self._on_away)
+
+    def belongs_to(self, request: Request) -> bool:
+        """Tell whether who sends the request opened the session.
+
+        Ids are chosen by clients, so knowing one proves nothing.
+        """
+        return self._entrance.identity_of(request) == self.identity
 
     @property
     def live(self) -> bool:

@@ -1,0 +1,1 @@
+"""Attacks: what strangers could do, tried on a real server."""
