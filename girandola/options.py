@@ -318,10 +318,11 @@ class ClientOptions(Struct, frozen=True, kw_only=True):
         bool, Meta(description="Tell the server's time in the connect reply.")
     ] = False
     history_max_publication_limit: Annotated[
-        int, Meta(ge=1, description="Most publications a client gets in one history call.")
+        int,
+        Meta(ge=0, description="Most publications a client gets in one history call; 0: no limit."),
     ] = 300
     recovery_max_publication_limit: Annotated[
-        int, Meta(ge=1, description="Most publications that are recovered.")
+        int, Meta(ge=0, description="Most publications that are recovered; 0: no limit.")
     ] = 300
     connect_code_to_unidirectional_disconnect: Annotated[
         ConnectCodeToDisconnect,

@@ -209,8 +209,7 @@ def _named(config: Config) -> Config:
 
 def _say_hello(loaded: Loaded, listeners: Listeners) -> None:
     config = loaded.config
-    kind = "2018 " if loaded.classic else ""
-    where = f"{kind}configuration {Path(loaded.path).absolute()}"
+    where = f"v{loaded.generation} configuration {Path(loaded.path).absolute()} ({loaded.why})"
     logger.info(
         "girandola %s, Python %s, pid %d, engine %s, %s",
         __version__,

@@ -53,6 +53,7 @@ def genconfig(config: str) -> None:
 def _minimal() -> dict[str, Any]:
     """Return what a new server needs, with fresh secrets. Every permission is a user's own."""
     return {
+        "generation": "v6",
         "client": {"token": {"hmac_secret_key": secrets.token_urlsafe(32)}, "allowed_origins": []},
         "channel": {"without_namespace": {"allow_user_limited_channels": True}},
         "http_api": {"key": secrets.token_urlsafe(32)},
@@ -90,19 +91,23 @@ def write_new(path: str, text: str) -> None:
     is_flag=True,
     help="Fail on unknown names, too, and on values that are not of the type of their option.",
 )
-def checkconfig(config: str, strict: bool) -> None:
-    """Check a configuration file, and the environment with it."""
-    loaded = _existing(config, with_dotenv(os.environ).variables)
+@click.option("--generation", default="", help="Whose configuration it is: v1 (2018) to v6.")
+def checkconfig(config: str, strict: bool, generation: str) -> None:
+    """Check a file, and the environment with it, and say of which generation they are."""
+    flags = {"generation": generation} if generation else {}
+    loaded = _existing(config, with_dotenv(os.environ).variables, flags)
     if strict and (loaded.unknown or loaded.casts):
         raise ConfigError([Problem("", "", line) for line in (*loaded.unknown, *loaded.casts)])
     for line in loaded.warnings:
         click.echo(f"warning: {line}", err=True)
-    click.echo("ok")
+    click.echo(f"ok, read as v{loaded.generation}: {loaded.why}")
 
 
-def _existing(path: str, environ: Mapping[str, str] | None = None) -> Loaded:
+def _existing(
+    path: str, environ: Mapping[str, str] | None = None, flags: dict[str, str] | None = None
+) -> Loaded:
     """Load a file that must be there."""
-    loaded = load(path, environ)
+    loaded = load(path, environ, flags)
     if not loaded.found:
         detail = f"cannot be found; girandola genconfig -c {path} writes a new one"
         raise ConfigError([Problem(path, "", detail)])

@@ -1,19 +1,23 @@
-"""The flags of the server, of both generations, and how a command line is read.
+"""The flags of the server, of every generation, and how a command line is read.
 
-A flag has the name of the option that it sets, of today (server.md section 2) or of 2018
-(classic.md section 1.2). What it means is for ``config``; here stand names and help only.
+A flag has the name of the option that it sets, of today (server.md section 2), of 2018 (classic.md
+section 1.2) or of a generation between (``generations/flat.py``). What it means is for ``config``;
+here stand names and help only.
 """
 
 from collections.abc import Sequence
 
 from msgspec import Struct
 
+from girandola.config.generations.flat import FLAGS as FLAGS_BETWEEN
+from girandola.config.generations.flat import TOP_OPTIONS
 from girandola.config.names import CLASSIC
 from girandola.config.schema import OPTIONS
 from girandola.config.unbuilt import UNBUILT
 
 TODAY = "Flags"
 OF_2018 = "Flags of 2018"
+BETWEEN = "Flags of Centrifugo 2 to 5, named as the options that they set"
 UNBUILT_GROUP = "Flags that are known, but not built yet"
 
 
@@ -101,6 +105,10 @@ _UNBUILT_2018 = (
 )
 
 
+_TAKEN = {name for name, _ in (*_TODAY, *_OF_2018, *_UNBUILT_2018)}
+"""Names that a flag of today or of 2018 has already; generations share many."""
+
+
 def _of_today(name: str, short: str) -> Flag:
     option = OPTIONS[name]
     boolean = option.kind == "bool"
@@ -116,6 +124,10 @@ def _of_2018(name: str, short: str, group: str = OF_2018) -> Flag:
 
 FLAGS = (
     Flag(name="config", short="c", help="Configuration file (default: config.json)."),
+    Flag(
+        name="generation",
+        help="Whose configuration it is: v1 (2018) to v6 (default: told by its names).",
+    ),
     *(_of_today(name, short) for name, short in _TODAY),
     *(_of_2018(name, short) for name, short in _OF_2018),
     *(
@@ -123,6 +135,11 @@ FLAGS = (
         for name in _UNBUILT_TODAY
     ),
     *(_of_2018(name, short, UNBUILT_GROUP) for name, short in _UNBUILT_2018),
+    *(
+        Flag(name=name, boolean=TOP_OPTIONS[name].kind == "bool", group=BETWEEN)
+        for name in FLAGS_BETWEEN
+        if name not in _TAKEN
+    ),
 )
 """Every flag of the server."""
 

@@ -36,7 +36,6 @@ def read_classic_key(layer: Layer, name: str, value: Any, *, numbers_are_floats:
     if value is None:
         return
     if entry.kind == "namespaces":
-        layer.marked_classic = True
         layer.give(NAMESPACES, _namespaces(layer, name, value), name, classic=True)
         return
     found, castable = cast(entry.kind, value, numbers_are_floats=numbers_are_floats)
@@ -77,7 +76,6 @@ def _give(layer: Layer, entry: ClassicName, name: str, value: Any) -> None:
         if value != entry.default:
             layer.warn(f'{entry.note}: "{name}", it has no effect')
         return
-    layer.marked_classic |= entry.marks
     for path in entry.targets:
         found = _of_today(layer, entry, OPTIONS[path], path, name, value)
         if found is not None:

@@ -10,6 +10,14 @@ from itertools import groupby
 from msgspec import Struct
 
 from girandola.config.dump import written
+from girandola.config.generations.flat import (
+    BY_RULE,
+    CHANNEL_NAMES,
+    CHANNEL_OPTIONS,
+    TOP_OPTIONS,
+    FlatOption,
+    versions,
+)
 from girandola.config.names import CLASSIC, CLASSIC_CHANNEL, NOT_BUILT, TOP, ClassicName
 from girandola.config.schema import NAMESPACE_OPTIONS, OPTIONS, TREE, Option, Section
 from girandola.config.text import env_name
@@ -53,15 +61,25 @@ _INTRODUCTION = (
     'Durations are texts with units h, m, s, ms, us, ns: `"25s"`, `"1m30s"`, `"720h"`, `"500ms"`.',
 )
 
+_GENERATIONS = (
+    "Configurations of Centrifugo of every generation are read: v1 (2018), v2, v3, v4, v5 and v6 "
+    "(today), each with the defaults and permissions that it had. The generation is told by names "
+    "that only it has, in the file, the environment and the flags; `girandola checkconfig` says "
+    'which it is and why. It can be stated: `"generation": "v3"` in the file, `--generation v3`, '
+    "`GIRANDOLA_GENERATION=v3`. Then names of other generations have no effect, with a warning.",
+    "Names of several generations that disagree stop the start, as does a doubt in which one "
+    "reading is open and another one closed; the message says what to write. "
+    "`name`, `engine`, `address`, `port`, `log_level`, `log_file`, `pid_file`, `admin`, `web` and "
+    "`debug`, and the sections `classic`, `legacy` and `sockjs`, go with today's options too.",
+)
+
 _CLASSIC = (
-    "A configuration that uses a name of 2018 (other than `admin`, `web`, `engine`, `address`, "
-    "`port`, `name`, `log_level`, `log_file` and `pid_file`) is read as one of 2018, where the "
-    "file has names of 2018 or no names of today. Then also: any browser's origin may connect; "
+    "In a configuration of 2018 any browser's origin may connect; "
     "users may subscribe to channels without a token and to user-limited channels, and read "
     "history where there is one; an empty secret is accepted, with a warning, unless another key "
-    "verifies connections. Values are read as leniently as in 2018. Options of today may be added, "
-    "but not for the same thing. Without a key under `client.token`, `secret` also verifies the "
-    "JSON Web Tokens of today's clients.",
+    "verifies connections. Values are read as leniently as in 2018. Where v1 is stated, options "
+    "of today may be added, but not for the same thing. Without a key under `client.token`, "
+    "`secret` also verifies the JSON Web Tokens of today's clients.",
     "`api_port` and `admin_port` are the internal listener, where the API is then; one of them "
     "alone leaves the API, or the admin pages, where it was in 2018. Two different ones are "
     "refused: there is one internal listener. `ssl` holds for both listeners; `ssl_autocert` wins "
@@ -78,7 +96,9 @@ def blocks(section: str = "") -> Iterator[Block]:
         yield from _INTRODUCTION
     yield from _options(section)
     if not section:
+        yield from _generations()
         yield from _classic()
+        yield from _between()
         yield from _unbuilt()
 
 
@@ -126,6 +146,11 @@ def _default(option: Option) -> str:
     return f"`{value}`" if value not in ("", []) else "empty"
 
 
+def _generations() -> Iterator[Block]:
+    yield Heading(2, "Generations")
+    yield from _GENERATIONS
+
+
 def _classic() -> Iterator[Block]:
     yield Heading(2, "Names of 2018")
     yield from _CLASSIC
@@ -145,6 +170,28 @@ def _targets(entry: ClassicName) -> str:
     seconds = any(path in OPTIONS and OPTIONS[path].kind == "duration" for path in entry.targets)
     names = ", ".join(f"`{path}`" for path in entry.targets)
     return names + (" (seconds)" if seconds else "")
+
+
+def _between() -> Iterator[Block]:
+    yield Heading(2, "Names of Centrifugo 2 to 5")
+    yield (
+        "A name without a path takes part in a rule: it is translated together with others. What "
+        "has no counterpart is said so in the log."
+    )
+    rows = [
+        (f"`{name}`", versions(option.generations), _target(option))
+        for table in (TOP_OPTIONS, CHANNEL_OPTIONS)
+        for name, option in table.items()
+        if table is TOP_OPTIONS or name not in CHANNEL_NAMES
+    ]
+    yield Table(("Name", "Generations", "Sets"), tuple(rows))
+
+
+def _target(option: FlatOption) -> str:
+    if option.target in ("", BY_RULE):
+        return "by rule" if option.target else "no counterpart"
+    inside = option.name in CHANNEL_OPTIONS and option.name != "name"
+    return f"`{option.target}`" + (" of the channels" if inside else "")
 
 
 def _unbuilt() -> Iterator[Block]:

@@ -39,8 +39,10 @@ Draft = dict[str, Given]
 class Layer:
     """What one source gives. ``variables`` are those that values may name; ``None`` leaves them.
 
-    ``failed`` are the paths of values that were refused, ``hidden`` those of values that came out
-    of variables, ``casts`` lines about values that were not of the right type.
+    ``carried`` are options that are known but not built yet, with their values as they are written;
+    ``other_keys`` tells whether there are names of authentication that the generation does not
+    read. ``failed`` are the paths of values that were refused, ``hidden`` those of values that came
+    out of variables, ``casts`` lines about values that were not of the right type.
     """
 
     def __init__(self, source: str, variables: Mapping[str, str] | None = None) -> None:
@@ -53,9 +55,8 @@ class Layer:
         self.casts: list[str] = []
         self.failed: set[str] = set()
         self.hidden: set[str] = set()
-        self.marked_classic = False
-        self.marked_modern = False
-        self.marked_between = False
+        self.carried: dict[str, Given] = {}
+        self.other_keys = False
         self._clashes: set[tuple[str, str]] = set()
 
     def give(self, path: str, value: Any, name: str, *, classic: bool = False) -> None:

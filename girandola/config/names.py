@@ -1,8 +1,8 @@
 """The option names of 2018: one table of what each means today.
 
-The flat names of classic.md section 2.6, with what they set in today's tree. A configuration is
-"of 2018" when it uses a name that ``marks`` it; then the defaults and permissions of 2018 hold
-(``IMPLIED``, ``IMPLIED_CHANNEL``). Knows nothing of where values come from.
+The flat names of classic.md section 2.6, with what they set in today's tree, and the defaults and
+permissions of 2018 (``IMPLIED``, ``IMPLIED_CHANNEL``). Which configurations are of 2018 is decided
+elsewhere (``generations/detection.py``). Knows nothing of where values come from.
 """
 
 from typing import Any
@@ -18,8 +18,8 @@ class ClassicName(Struct, frozen=True, kw_only=True):
 
     ``kind`` is string, int, bool or namespaces. ``targets`` are the options of today that get its
     value (whole numbers become seconds where the target is a duration); without targets ``note``
-    says why it does nothing, and ``default`` when that is no news. ``marks`` tells whether its use
-    makes a configuration one of 2018; ``env`` whether servers of 2018 read it from the environment.
+    says why it does nothing, and ``default`` when that is no news. ``env`` tells whether servers of
+    2018 read it from the environment.
     """
 
     name: str
@@ -27,20 +27,14 @@ class ClassicName(Struct, frozen=True, kw_only=True):
     targets: tuple[str, ...] = ()
     note: str = ""
     default: Any = None
-    marks: bool = False
     env: bool = False
 
 
 def _channel(name: str, kind: str, *targets: str) -> ClassicName:
-    return ClassicName(name=name, kind=kind, targets=targets, marks=True, env=True)
+    return ClassicName(name=name, kind=kind, targets=targets, env=True)
 
 
 def _set(name: str, kind: str, target: str, *, env: bool = False) -> ClassicName:
-    return ClassicName(name=name, kind=kind, targets=(target,), marks=True, env=env)
-
-
-def _shared(name: str, kind: str, target: str, *, env: bool = False) -> ClassicName:
-    """Make an option that later generations have, too, by the same name or flag."""
     return ClassicName(name=name, kind=kind, targets=(target,), env=env)
 
 
@@ -88,15 +82,13 @@ CLASSIC = {
             _channel(entry.name, entry.kind, *(TOP + target for target in entry.targets))
             for entry in CLASSIC_CHANNEL.values()
         ),
-        ClassicName(
-            name="namespaces", kind="namespaces", targets=("channel.namespaces",), marks=True
-        ),
+        ClassicName(name="namespaces", kind="namespaces", targets=("channel.namespaces",)),
         _set("secret", "string", "classic.secret", env=True),
         _set("connection_lifetime", "int", "classic.connection_lifetime", env=True),
-        _shared("name", "string", "node.name"),
-        _shared("engine", "string", "engine.type", env=True),
-        _shared("address", "string", "http_server.address", env=True),
-        _shared("port", "string", "http_server.port", env=True),
+        _set("name", "string", "node.name"),
+        _set("engine", "string", "engine.type", env=True),
+        _set("address", "string", "http_server.address", env=True),
+        _set("port", "string", "http_server.port", env=True),
         _set("api_port", "string", "http_server.internal_port", env=True),
         _set("admin_port", "string", "http_server.internal_port", env=True),
         _set("http_prefix", "string", "http_server.http_prefix"),
@@ -111,11 +103,11 @@ CLASSIC = {
         _set("ssl_autocert_server_name", "string", "http_server.tls_autocert.server_name"),
         _set("ssl_autocert_http", "bool", "http_server.tls_autocert.http"),
         _set("ssl_autocert_http_addr", "string", "http_server.tls_autocert.http_addr"),
-        _shared("log_level", "string", "log.level"),
-        _shared("log_file", "string", "log.file"),
-        _shared("pid_file", "string", "pid_file"),
-        _shared("admin", "bool", "admin.enabled", env=True),
-        _shared("web", "bool", "admin.web", env=True),
+        _set("log_level", "string", "log.level"),
+        _set("log_file", "string", "log.file"),
+        _set("pid_file", "string", "pid_file"),
+        _set("admin", "bool", "admin.enabled", env=True),
+        _set("web", "bool", "admin.web", env=True),
         _set("admin_password", "string", "admin.password", env=True),
         _set("admin_secret", "string", "admin.secret", env=True),
         _set("max_channel_length", "int", "channel.max_length"),
@@ -152,6 +144,8 @@ CLASSIC = {
         _nothing("web_path", "string", ""),
         _nothing("insecure_admin", "bool", False),
         _nothing("insecure_web", "bool", False, MEANINGLESS),
+        _nothing("web_password", "string", "", MEANINGLESS),
+        _nothing("web_secret", "string", "", MEANINGLESS),
         _nothing("redis_host", "string", "127.0.0.1"),
         _nothing("redis_port", "string", "6379"),
         _nothing("redis_password", "string", ""),
@@ -173,8 +167,20 @@ CLASSIC = {
 CLASSIC_ENV = {name.upper(): entry for name, entry in CLASSIC.items() if entry.env}
 """Those that servers of 2018 read from the environment (classic.md section 2.3)."""
 
-BOTH_GENERATIONS = frozenset({"admin", "debug", "engine", "pid_file"})
-"""Names at the top level of both trees; ``of_classic_shape`` tells which one is meant."""
+NEUTRAL = {
+    "name": "node.name",
+    "engine": "engine.type",
+    "address": "http_server.address",
+    "port": "http_server.port",
+    "log_level": "log.level",
+    "log_file": "log.file",
+    "pid_file": "pid_file",
+    "admin": "admin.enabled",
+    "web": "admin.web",
+    "debug": "debug.enabled",
+}
+"""Flat names that mean the same in every generation and say nothing of who may do what, with their
+names of today. They go with options of today, too, so that ``--port 8088`` starts any file."""
 
 IMPLIED_CHANNEL = {
     "allow_subscribe_for_client": True,
@@ -194,26 +200,3 @@ IMPLIED = {
     "sockjs.url": "//cdn.jsdelivr.net/sockjs/1.1/sockjs.min.js",
 }
 """The defaults of 2018 where they differ from today's."""
-
-AUTHENTICATION_OF_2_TO_5 = {
-    "token_hmac_secret_key": "client.token.hmac_secret_key",
-    "token_rsa_public_key": "client.token.rsa_public_key",
-    "token_ecdsa_public_key": "client.token.ecdsa_public_key",
-    "token_jwks_public_endpoint": "client.token.jwks_public_endpoint",
-    "token_audience": "client.token.audience",
-    "token_issuer": "client.token.issuer",
-    "allowed_origins": "client.allowed_origins",
-    "api_key": "http_api.key",
-}
-"""Flat names of Centrifugo 2 to 5, which are not read. Those servers share other names with 2018,
-so one of these keeps what 2018 left open (origins, an empty secret) closed."""
-
-
-def of_classic_shape(name: str, value: Any) -> bool:
-    """Tell whether a top-level key of a file is an option of 2018, by its name and its value."""
-    lower = name.lower()
-    if lower not in CLASSIC:
-        return False
-    if lower == "pid_file":
-        return False
-    return lower not in BOTH_GENERATIONS or not isinstance(value, dict)

@@ -10,12 +10,18 @@ import re
 from collections.abc import Mapping
 
 from girandola.config.classic import read_classic_flag, read_classic_variable
+from girandola.config.generations.flat import FLAGS, TODAY_OF
 from girandola.config.keys import lower_cased
 from girandola.config.layers import NAMESPACES, Draft, Layer
-from girandola.config.names import AUTHENTICATION_OF_2_TO_5, CLASSIC, CLASSIC_ENV
+from girandola.config.names import CLASSIC, CLASSIC_ENV, NEUTRAL
 from girandola.config.problems import unfit
 from girandola.config.schema import NAMESPACE_OPTIONS, OPTIONS
-from girandola.config.tree import NAMESPACE_NAMES, read_namespaces
+from girandola.config.tree import (
+    NAMESPACE_NAMES,
+    ignore_of_others,
+    is_of_others,
+    read_namespaces,
+)
 from girandola.config.unbuilt import LISTS, UNBUILT, UNBUILT_CHANNEL, is_default, warning
 from girandola.config.values import read_text
 
@@ -32,6 +38,7 @@ def env_name(path: str) -> str:
 
 _OPTIONS = {env_name(path): path for path in OPTIONS}
 _UNBUILT = {env_name(path): default for path, default in UNBUILT.items()}
+_UNBUILT_PATHS = {env_name(path): path for path in UNBUILT}
 _UNBUILT_CHANNEL = {env_name(name): default for name, default in UNBUILT_CHANNEL.items()}
 _LISTS = tuple(env_name(path) + "_" for path in LISTS)
 _NAMESPACES = env_name(NAMESPACES) + "_"
@@ -40,22 +47,26 @@ _NAMESPACES = env_name(NAMESPACES) + "_"
 # ── the environment ──────────────────────────────────────────────────────────────────────────
 
 
-def read_environment(environ: Mapping[str, str], prefix: str) -> Layer:
-    """Read the variables that begin with ``prefix``. Empty ones count as not set.
+def read_environment(environ: Mapping[str, str], prefix: str, generation: int) -> Layer:
+    """Read the variables of v1 or v6 that begin with ``prefix``. Empty ones count as not set.
 
     Variables for single options of a namespace wait for ``override_namespaces``.
     """
     layer = Layer("environment", environ)
-    for variable, rest, text in _variables(environ, prefix):
+    for variable, rest, text in variables(environ, prefix):
         if rest in _OPTIONS:
             _read_option(layer, _OPTIONS[rest], variable, text)
-        elif rest in CLASSIC_ENV:
+        elif rest == "GENERATION":
+            continue
+        elif rest in CLASSIC_ENV and (generation == 1 or rest.lower() in NEUTRAL):
             read_classic_variable(layer, CLASSIC_ENV[rest], variable, text)
         elif rest in _UNBUILT or rest.startswith(_LISTS):
+            layer.carried[_UNBUILT_PATHS.get(rest, variable)] = layer.note(text, variable)
             if rest not in _UNBUILT or not is_default(_UNBUILT[rest], text):
                 layer.warn(warning(variable))
+        elif is_of_others(rest.lower(), generation):
+            ignore_of_others(layer, variable, rest.lower(), generation)
         elif not rest.startswith(_NAMESPACES):
-            layer.marked_between |= rest.lower() in AUTHENTICATION_OF_2_TO_5
             layer.do_not_know(variable, (*_OPTIONS, *CLASSIC_ENV, *_UNBUILT), prefix)
     return layer
 
@@ -71,7 +82,7 @@ def override_namespaces(
     """
     changed = [dict(draft) for draft in drafts]
     changed += _named(layer, environ, prefix + env_name(NAMESPACES), len(changed))
-    for variable, rest, text in _variables(environ, prefix):
+    for variable, rest, text in variables(environ, prefix):
         if not rest.startswith(_NAMESPACES):
             continue
         own = rest.removeprefix(_NAMESPACES)
@@ -84,7 +95,7 @@ def override_namespaces(
     return changed
 
 
-def _variables(environ: Mapping[str, str], prefix: str) -> list[tuple[str, str, str]]:
+def variables(environ: Mapping[str, str], prefix: str) -> list[tuple[str, str, str]]:
     """Return full name, name without prefix, and value of the variables that may be meant."""
     found = []
     for variable in sorted(environ):
@@ -114,6 +125,8 @@ def _override(layer: Layer, draft: Draft, index: int, variable: str, rest: str, 
         if found is not None:
             draft[name] = layer.note(found, variable)
         return True
+    if option in _UNBUILT_CHANNEL:
+        layer.carried[f"{NAMESPACES}[{index}].{name}"] = layer.note(text, variable)
     if option in _UNBUILT_CHANNEL and not is_default(_UNBUILT_CHANNEL[option], text):
         layer.warn(warning(variable))
     return option in _UNBUILT_CHANNEL
@@ -160,8 +173,10 @@ def _read_namespaces(layer: Layer, name: str, text: str) -> None:
 # ── the command line ─────────────────────────────────────────────────────────────────────────
 
 
-def read_flags(flags: Mapping[str, str], environ: Mapping[str, str] | None = None) -> Layer:
-    """Read flags: names without dashes, and text (``true`` and ``false`` for booleans).
+def read_flags(
+    flags: Mapping[str, str], generation: int, environ: Mapping[str, str] | None = None
+) -> Layer:
+    """Read flags of v1 or v6: names without dashes, and text (true and false for booleans).
 
     Values may name variables of ``environ``.
     """
@@ -170,8 +185,12 @@ def read_flags(flags: Mapping[str, str], environ: Mapping[str, str] | None = Non
         name = f"--{flag}"
         if flag in OPTIONS:
             _read_option(layer, flag, name, text)
-        elif flag in CLASSIC:
+        elif flag in CLASSIC and (generation == 1 or flag in NEUTRAL):
             read_classic_flag(layer, CLASSIC[flag], name, text)
+        elif flag in CLASSIC or flag in FLAGS:
+            today = TODAY_OF.get(flag, "")
+            expected = f", expected --{today}" if today else ""
+            layer.refuse("", name, f"no flag of v{generation}{expected}")
         elif flag not in UNBUILT:
             layer.refuse("", name, "unknown flag")
         elif not is_default(UNBUILT[flag], text):

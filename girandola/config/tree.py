@@ -1,15 +1,17 @@
 """A configuration file's tree read into a layer: today's nested options.
 
-Keys that are options of 2018 go to ``classic.py``. Knows nothing of file formats.
+Keys that are options of 2018 go to ``classic.py``, where the configuration is of 2018 or they mean
+the same today. Knows nothing of file formats.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from girandola.config.classic import read_classic_key
 from girandola.config.file import ConfigFile
+from girandola.config.generations.flat import TODAY_OF, flat_generations, versions
 from girandola.config.layers import NAMESPACES, Draft, Layer
-from girandola.config.names import AUTHENTICATION_OF_2_TO_5, CLASSIC, of_classic_shape
+from girandola.config.names import CLASSIC, NEUTRAL
 from girandola.config.problems import unfit
 from girandola.config.schema import NAMESPACE_OPTIONS, OPTIONS, SECTIONS, Option
 from girandola.config.unbuilt import (
@@ -27,36 +29,68 @@ from girandola.config.yes_no import as_older_servers
 _NAMES = (*OPTIONS, *SECTIONS, *UNBUILT, *UNBUILT_SECTIONS)
 _TOP_NAMES = (*_NAMES, *CLASSIC)
 
+_AUTHENTICATION = ("token_", "allowed_origins", "api_key", "proxy_connect_", "connect_proxy_name")
+
 NAMESPACE_NAMES = (*NAMESPACE_OPTIONS, *UNBUILT_CHANNEL, *UNBUILT_CHANNEL_SECTIONS)
 """Every name that means something in a namespace."""
 
 
-def read_tree(file: ConfigFile, environ: Mapping[str, str] | None = None) -> Layer:
-    """Read a file, whose values may name variables of ``environ``. ``null`` counts as not set."""
+def read_tree(file: ConfigFile, generation: int, environ: Mapping[str, str] | None = None) -> Layer:
+    """Read a file of v1 or v6, whose values may name variables of ``environ``.
+
+    ``null`` counts as not set.
+    """
     layer = Layer(file.path, environ)
     for line in file.warnings:
         layer.warn(line)
     for key, value in (file.tree or {}).items():
         name = str(key)
-        if value is None and name in _TOP_NAMES:
+        if name.lower() == "generation" or (value is None and name in _TOP_NAMES):
             continue
-        if of_classic_shape(name, value):
+        if _is_flat(name.lower(), value, generation):
             older = as_older_servers(value)
             read_classic_key(layer, name, older, numbers_are_floats=file.format == "json")
-        elif name in AUTHENTICATION_OF_2_TO_5:
-            layer.marked_between = True
-            layer.ignore(
-                f'"{name}" is an option of Centrifugo 2 to 5, it has no effect; '
-                f'today it is "{AUTHENTICATION_OF_2_TO_5[name]}"'
-            )
+        elif name not in _NAMES and is_of_others(name.lower(), generation):
+            ignore_of_others(layer, name, name.lower(), generation)
         else:
             _read_key(layer, name, value)
     return layer
 
 
+def read_own_sections(file: ConfigFile, names: Collection[str]) -> Layer:
+    """Read the sections that only girandola has, from a file of whatever generation."""
+    layer = Layer(file.path)
+    for key, value in (file.tree or {}).items():
+        if key in names and isinstance(value, dict):
+            _read_key(layer, key, value)
+    return layer
+
+
+def _is_flat(name: str, value: Any, generation: int) -> bool:
+    """Tell whether a key, by its name and its value, is an option of 2018 that is read."""
+    if name not in CLASSIC or name in OPTIONS or (name in NEUTRAL and isinstance(value, dict)):
+        return False
+    return generation == 1 or name in NEUTRAL
+
+
+def is_of_others(name: str, generation: int) -> bool:
+    """Tell whether a flat name, in lower case, is an option of other generations only."""
+    return bool(flat_generations(name)) or (generation != 1 and name in CLASSIC)
+
+
+def ignore_of_others(layer: Layer, shown: str, name: str, generation: int) -> None:
+    """Tell of an option of other generations, and what it is today."""
+    known = flat_generations(name) | (frozenset({1}) if name in CLASSIC else frozenset())
+    layer.other_keys |= name.startswith(_AUTHENTICATION)
+    today = TODAY_OF.get(name)
+    layer.ignore(
+        f'"{shown}" is an option of {versions(known)}, it has no effect in v{generation}'
+        + (f'; today it is "{today}"' if today else "")
+    )
+
+
 def _read_key(layer: Layer, path: str, value: Any) -> None:
     """Read a key of today's tree and everything below it."""
-    layer.marked_modern |= path in SECTIONS or path in UNBUILT_SECTIONS
     if path == NAMESPACES:
         layer.give(path, read_namespaces(layer, path, value), path)
     elif path in OPTIONS:
@@ -71,6 +105,7 @@ def _read_key(layer: Layer, path: str, value: Any) -> None:
     elif path in SECTIONS or path in UNBUILT_SECTIONS:
         _refuse_as_section(layer, path, value)
     elif path in UNBUILT:
+        layer.carried[path] = layer.note(value, path)
         if not is_default(UNBUILT[path], value):
             layer.warn(warning(path))
     else:
@@ -152,5 +187,7 @@ def _read_namespace(
             _read_namespace(layer, draft, index, value, at, f"{name}.", strict=strict)
         elif name not in NAMESPACE_NAMES:
             layer.do_not_know(shown, NAMESPACE_NAMES, f"{at}.")
-        elif value is not None and not is_default(UNBUILT_CHANNEL.get(name), value):
-            layer.warn(warning(shown))
+        elif value is not None:
+            layer.carried[f"{NAMESPACES}[{index}].{name}"] = layer.note(value, shown)
+            if not is_default(UNBUILT_CHANNEL.get(name), value):
+                layer.warn(warning(shown))

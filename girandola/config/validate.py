@@ -40,9 +40,14 @@ class Finding(Struct, frozen=True):
 
 def findings(config: Config) -> Iterator[Finding]:
     """Yield everything that does not go together."""
-    yield from _channel_options("channel.without_namespace", config.channel.without_namespace)
-    for index, namespace in enumerate(config.channel.namespaces):
-        yield from _channel_options(f"channel.namespaces[{index}]", namespace)
+    shared = config.channel.history_meta_ttl
+    places: list[tuple[str, ChannelOptions]] = [
+        ("channel.without_namespace", config.channel.without_namespace),
+        *((f"channel.namespaces[{i}]", n) for i, n in enumerate(config.channel.namespaces)),
+    ]
+    for path, options in places:
+        yield from _channel_options(path, options)
+        yield from _remembered(path, options, shared)
     yield from _namespace_names(config)
     yield from _times(config)
     yield from _personal_channel(config)
@@ -73,6 +78,16 @@ def _channel_options(path: str, options: ChannelOptions) -> Iterator[Finding]:
             f"{path}.force_recovery_mode": options.force_recovery_mode,
         }
         yield Finding(values, 'force_recovery to be true and force_recovery_mode to be "cache"')
+
+
+def _remembered(path: str, options: ChannelOptions, shared: float) -> Iterator[Finding]:
+    """A stream that forgets its position before its publications would tell of none missed."""
+    ttl, own, common = f"{path}.history_ttl", f"{path}.history_meta_ttl", "channel.history_meta_ttl"
+    remembered = options.history_meta_ttl or shared
+    if remembered and options.history_ttl > remembered:
+        meta = own if options.history_meta_ttl else common
+        values = {ttl: options.history_ttl, meta: remembered}
+        yield Finding(values, f"history_ttl to be at most {meta} ({format_duration(remembered)})")
 
 
 def _whole_seconds(path: str, seconds: float) -> Iterator[Finding]:

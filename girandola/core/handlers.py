@@ -250,8 +250,8 @@ async def history(session: "Session", command: say.History) -> None:
     if limit == 0 and grant.unlimited_by_default:
         limit = -1
     most = session.node.options.history_max_publication_limit
-    if limit is not None and (limit < 0 or limit > most):
-        limit = most
+    if limit is not None and (limit < 0 or 0 < most < limit):
+        limit = most or None
     page = await session.node.history(
         command.channel,
         since=command.since,

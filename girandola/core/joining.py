@@ -112,7 +112,8 @@ async def _take_position(
     if not (subscription.recoverable and asked.recover):
         page = await node.read_history(channel, limit=0, meta_ttl=meta_ttl)
     elif grant.cache_recovery:
-        most = 1 if subscription.filter is None else node.options.recovery_max_publication_limit
+        limit = node.options.recovery_max_publication_limit or None
+        most = 1 if subscription.filter is None else limit
         page = await node.read_history(channel, limit=most, reverse=True, meta_ttl=meta_ttl)
         outcome = recover_cache(asked, page, subscription.filter)
     elif subscription.session.codec.traits.partial_recovery:
@@ -120,7 +121,7 @@ async def _take_position(
         outcome = recover_stream(asked, page, partial=True)
     else:
         since = StreamPosition(asked.offset, asked.epoch)
-        limit = node.options.recovery_max_publication_limit
+        limit = node.options.recovery_max_publication_limit or None
         page = await node.read_history(channel, since=since, limit=limit, meta_ttl=meta_ttl)
         outcome = recover_stream(asked, page, partial=False, wanted=subscription.filter)
     subscribed.top = subscribed.position = page.top

@@ -214,7 +214,58 @@ def test_a_file_that_cannot_be_written_is_told(capsys: pytest.CaptureFixture[str
 def test_checkconfig_says_ok(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("checkconfig", "-c", EXAMPLE) == 0
     assert run("checkconfig", "--strict", "-c", EXAMPLE) == 0
-    assert capsys.readouterr() == ("ok\nok\n", "")
+    told = f'ok, read as v1: "watch" ({EXAMPLE}) is v1\n'
+    assert capsys.readouterr() == (told * 2, "")
+
+
+@pytest.mark.parametrize(
+    ("options", "arguments", "told"),
+    [
+        ({"protected": True}, (), 'ok, read as v3: "protected" (config.json) is v3'),
+        ({"generation": "v2"}, (), "ok, read as v2: generation says so (config.json)"),
+        ({}, ("--generation", "v4"), "ok, read as v4: --generation says so (command line)"),
+        (
+            {"token_hmac_secret_key": "k"},
+            (),
+            "ok, read as v5: every name is known to v2–v5; v5 is the safe reading",
+        ),
+    ],
+)
+def test_checkconfig_says_which_generation_it_sees_and_why(
+    capsys: pytest.CaptureFixture[str], options: object, arguments: tuple[str, ...], told: str
+) -> None:
+    Path("config.json").write_text(json.dumps(options))
+    assert run("checkconfig", *arguments) == 0
+    assert capsys.readouterr().out == told + "\n"
+
+
+def test_a_mixture_stops_the_start_in_one_line(
+    capsys: pytest.CaptureFixture[str], served: list[tuple[Loaded, Sources]]
+) -> None:
+    Path("config.json").write_text('{"client": {}, "admin_password": "p"}')
+    assert run() == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith('cannot tell the generation: "client" (config.json) is v6, "admin_pass')
+    assert 'in v6 "admin_password" is "admin.password"' in line
+    assert served == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "generation"),
+    [
+        (["--client_insecure", "--generation", "v2"], 2),
+        (["--generation=v3", "--sockjs", "--nats_url", "nats://n"], 3),
+        (["--swagger", "--tls=false", "-p", "1"], 5),
+        (["--redis_sentinel_password", "x", "--generation", "v2"], 2),
+    ],
+)
+def test_flags_of_v2_to_v5_are_read(
+    served: list[tuple[Loaded, Sources]], arguments: list[str], generation: int
+) -> None:
+    assert run(*arguments) == 0
+    ((loaded, sources),) = served
+    assert loaded.generation == generation
+    assert sources.load() == loaded
 
 
 def test_checkconfig_tells_all_errors(
@@ -232,7 +283,7 @@ def test_checkconfig_fails_on_unknown_names_only_when_strict(
     Path("config.json").write_text('{"what": 5, "init": {"enabled": true}}')
     assert run("checkconfig") == 0
     out, err = capsys.readouterr()
-    assert out == "ok\n"
+    assert out == 'ok, read as v6: "init" (config.json) is v6\n'
     assert len(err.splitlines()) == 2
     assert run("checkconfig", "-s") == 1
     assert capsys.readouterr() == (
@@ -246,7 +297,9 @@ def test_checkconfig_tells_casts_and_fails_on_them_only_when_strict(
 ) -> None:
     Path("config.json").write_text('{"http_server": {"port": "8000"}, "http_api": {"key": 123}}')
     assert run("checkconfig") == 0
-    assert capsys.readouterr() == ("ok\n", "")
+    out, err = capsys.readouterr()
+    assert out.startswith("ok, read as v6: ")
+    assert err == ""
     assert run("checkconfig", "--strict") == 1
     assert capsys.readouterr() == (
         "",

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from girandola.config.load import ConfigError, Loaded, load, value_at
-from girandola.config.names import BOTH_GENERATIONS
+from girandola.config.names import NEUTRAL
 from girandola.config.schema import NAMESPACE_OPTIONS, OPTIONS, SECTIONS
 
 
@@ -214,7 +214,7 @@ def test_true_for_a_section_names_its_switch(tmp_path: Path, section: str, told:
 
 
 def test_what_stands_for_a_section_is_hidden_only_where_it_may_be_a_secret(tmp_path: Path) -> None:
-    for section in sorted(SECTIONS - BOTH_GENERATIONS):
+    for section in sorted(SECTIONS - set(NEUTRAL)):
         told = refusal(tmp_path, {"generation": "v6", **tree_with(section, "hush")})
         holds_secrets = any(o.secret for p, o in OPTIONS.items() if p.startswith(f"{section}."))
         assert ("hush" not in told) is holds_secrets, section

@@ -13,9 +13,11 @@ from girandola.config.schema import Config
 from girandola.options import ChannelOptions
 
 
-def loaded(folder: Path, options: dict[str, Any], **more: Any) -> Loaded:
+def loaded(
+    folder: Path, options: dict[str, Any], *, generation: str | None = "v1", **more: Any
+) -> Loaded:
     path = folder / "config.json"
-    path.write_text(json.dumps(options))
+    path.write_text(json.dumps({"generation": generation} | options))
     return load(str(path), **more)
 
 
@@ -237,8 +239,9 @@ def test_a_name_of_2018_without_effect_is_told_unless_it_says_the_default(
 ) -> None:
     entry = CLASSIC[name]
     other = {"bool": True, "int": 77, "string": "x"}[entry.kind]
-    assert lines(tmp_path, {name: entry.default}) == []
-    assert lines(tmp_path, {name: other}) == [f'{entry.note}: "{name}", it has no effect']
+    assert lines(tmp_path, {"secret": "s", name: entry.default}) == []
+    told = [f'{entry.note}: "{name}", it has no effect']
+    assert lines(tmp_path, {"secret": "s", name: other}) == told
     assert entry.note in (NOT_BUILT, MEANINGLESS)
 
 
@@ -273,7 +276,7 @@ def test_the_defaults_of_2018_hold_where_they_differ(tmp_path: Path) -> None:
 def test_names_that_both_generations_have_imply_nothing(
     tmp_path: Path, options: dict[str, Any]
 ) -> None:
-    found = loaded(tmp_path, options)
+    found = loaded(tmp_path, options, generation=None)
     assert not found.classic
     assert found.config.client.allowed_origins == ()
     assert found.config.channel == Config().channel
@@ -302,15 +305,12 @@ def test_the_secret_verifies_json_web_tokens_only_where_no_key_is_given(tmp_path
     assert loaded(tmp_path, options).config.client.token.hmac_secret_key == ""
     assert loaded(tmp_path, {"secret": "old"}).config.client.token.hmac_secret_key == "old"
     modern = {"classic": {"secret": "old"}}
-    assert loaded(tmp_path, modern).config.client.token.hmac_secret_key == ""
+    assert loaded(tmp_path, modern, generation=None).config.client.token.hmac_secret_key == ""
 
 
 def test_a_flag_of_2018_does_not_open_what_a_file_of_today_closes(tmp_path: Path) -> None:
-    found = loaded(tmp_path, {"client": {}}, flags={"insecure_api": "true"})
-    assert found.config.http_api.insecure
-    assert not found.classic
-    assert not found.config.classic.allow_empty_secret
-    assert not found.config.channel.without_namespace.allow_subscribe_for_client
+    with pytest.raises(ConfigError, match=r'"--insecure_api" \(command line\) is v1'):
+        loaded(tmp_path, {"client": {}}, generation=None, flags={"insecure_api": "true"})
 
 
 def test_flags_and_environment_alone_can_make_a_configuration_of_2018(tmp_path: Path) -> None:
@@ -342,15 +342,16 @@ def test_a_channel_section_of_today_alone_says_what_channels_may(tmp_path: Path)
 
 
 def test_names_of_centrifugo_2_to_5_keep_closed_what_2018_left_open(tmp_path: Path) -> None:
-    """Those servers had flat names, too; their keys are not read, so nothing may stand open."""
+    """Where v1 is stated they are not read, so nothing may stand open."""
     found = loaded(tmp_path, {"token_hmac_secret_key": "k", "presence": True})
     assert found.config.client.allowed_origins == ()
     assert not found.config.classic.allow_empty_secret
     assert len(found.unknown) == 1
     assert 'today it is "client.token.hmac_secret_key"' in found.unknown[0]
     none = str(tmp_path / "none.json")
-    environ = {"CENTRIFUGO_TOKEN_HMAC_SECRET_KEY": "k", "CENTRIFUGO_PRESENCE": "true"}
-    assert not load(none, environ).config.classic.allow_empty_secret
+    environ = {"CENTRIFUGO_TOKEN_HMAC_SECRET_KEY": "k", "CENTRIFUGO_WATCH": "true"}
+    stated = environ | {"GIRANDOLA_GENERATION": "v1"}
+    assert not load(none, stated).config.classic.allow_empty_secret
 
 
 # ── leniency ─────────────────────────────────────────────────────────────────────────────────
@@ -442,8 +443,8 @@ def test_namespaces_that_are_no_list_are_none(tmp_path: Path) -> None:
 
 
 def test_null_is_not_set(tmp_path: Path) -> None:
-    found = loaded(tmp_path, {"secret": None, "ping_interval": None, "namespaces": None})
-    assert found.config == Config()
+    options = {"secret": None, "ping_interval": None, "namespaces": None}
+    assert loaded(tmp_path, options, generation=None).config == Config()
 
 
 # ── refusals ─────────────────────────────────────────────────────────────────────────────────

@@ -167,9 +167,18 @@ def test_other_lists_of_named_objects_are_known_and_not_built_yet(none: str, nam
 
 
 def test_a_variable_with_the_name_of_a_section_is_told_its_switch(none: str) -> None:
-    assert notes(loaded(none, CENTRIFUGO_GRPC_API="true")) == (
-        'environment: unknown option "CENTRIFUGO_GRPC_API", it has no effect '
-        '(did you mean "CENTRIFUGO_GRPC_API_ENABLED"?)',
+    assert notes(
+        loaded(
+            none,
+            CENTRIFUGO_GENERATION="v6",
+            CENTRIFUGO_GRPC_API="true",
+            CENTRIFUGO_INIT="true",
+        )
+    ) == (
+        'environment: "CENTRIFUGO_GRPC_API" is an option of v2–v5, '
+        'it has no effect in v6; today it is "grpc_api.enabled"',
+        'environment: unknown option "CENTRIFUGO_INIT", it has no effect '
+        '(did you mean "CENTRIFUGO_INIT_ENABLED"?)',
     )
 
 
@@ -222,7 +231,7 @@ def test_what_kubernetes_sets_is_left_alone(none: str) -> None:
 
 def test_only_what_2018_read_from_the_environment_is_read_by_its_names(none: str) -> None:
     assert loaded(none, CENTRIFUGO_PORT="8001").config.http_server.port == 8001
-    assert loaded(none, GIRANDOLA_HISTORY_SIZE="1", GIRANDOLA_HISTORY_LIFETIME="2").classic
+    assert loaded(none, GIRANDOLA_SECRET="s", GIRANDOLA_HISTORY_LIFETIME="2").classic
     assert loaded(none, CENTRIFUGO_NAME="n").config.node.name == ""
     assert set(CLASSIC_ENV) >= {
         *("DEBUG", "INSECURE", "INSECURE_API", "INSECURE_ADMIN", "ADMIN", "ADMIN_PASSWORD"),
@@ -245,13 +254,14 @@ def test_flags_of_2018_are_strict(none: str) -> None:
 
 
 def test_flags_that_are_not_built_yet_say_so(none: str) -> None:
-    found = load(
-        none, {}, {"init.enabled": "true", "web_path": "w", "redis_host": "r", "debug": "false"}
-    )
+    found = load(none, {}, {"init.enabled": "true", "debug": "false"})
     assert notes(found) == (
         'command line: known option of Centrifugo 6, not built yet: "--init.enabled", '
         "it has no effect",
+    )
+    flags = {"generation": "v1", "web_path": "w", "redis_host": "r", "debug": "false"}
+    found = load(none, {"CENTRIFUGO_SECRET": "s"}, flags)
+    assert notes(found) == (
         'command line: known option of 2018, not built yet: "--web_path", it has no effect',
         'command line: known option of 2018, not built yet: "--redis_host", it has no effect',
     )
-    assert not found.classic

@@ -31,8 +31,8 @@ CHANNEL_ROWS: list[tuple[dict[str, Any], str]] = [
         'history_ttl: got "1.5s", expected whole seconds, such as "60s"',
     ),
     (
-        HISTORY | {"history_meta_ttl": "500ms"},
-        'history_meta_ttl: got "500ms", expected whole seconds, such as "60s"',
+        HISTORY | {"history_meta_ttl": "90500ms"},
+        'history_meta_ttl: got "1m30.5s", expected whole seconds, such as "60s"',
     ),
     ({"force_recovery": True}, f"force_recovery: got true, expected {TAKES_HISTORY}"),
     ({"allow_recovery": True}, f"allow_recovery: got true, expected {TAKES_HISTORY}"),

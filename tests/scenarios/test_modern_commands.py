@@ -305,6 +305,17 @@ def test_history_without_a_limit_is_one_full_page_where_older_servers_rules_hold
     assert world.connect().ask(command("history", "news", limit)) == page(offsets)
 
 
+def test_a_limit_of_history_that_is_0_is_none() -> None:
+    """As in v2, where there was none."""
+    options = {"allow_history_for_client": True, "history_size": 10, "history_ttl": 60.0}
+    world = World({"": options}, history_max_publication_limit=0)
+    world.publish("news", *"12345")
+    client = world.connect()
+    for limit in (-1, 400):
+        asked = client.ask(command("history", "news", f',"limit":{limit}'))
+        assert asked == page([1, 2, 3, 4, 5])
+
+
 def test_the_history_of_an_unused_channel_is_empty_but_has_an_epoch() -> None:
     client = reader(0)
     assert client.ask(command("history", "news", ',"limit":-1')) == page([], 0)

@@ -185,6 +185,12 @@ def test_more_than_the_limit_is_not_recovered() -> None:
     assert recover(world.connect(), 2, "E1") == not_recovered()
 
 
+def test_a_limit_of_recovery_that_is_0_is_none() -> None:
+    """As in v2, where there was none."""
+    world = published(RECOVERY, recovery_max_publication_limit=0)
+    assert recover(world.connect(), 1, "E1") == recovered(2, 3, 4, 5, since=1)
+
+
 def test_an_unsuccessful_recovery_is_an_error_where_the_client_wants_so() -> None:
     """``flag`` 2: error 112 and no subscription; a successful one is not concerned."""
     world = published(RECOVERY)
