@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 PING_INTERVAL = 3.0
 SWEEP_INTERVAL = 9.0
 SILENCE = 7.0
-"""Seconds after which a node that says nothing is taken for gone (redis.md section 9)."""
+"""Seconds after which a node that says nothing is taken for gone (internode.md section 9)."""
 
 MAX_NODES = 10_000
 """Nodes that are remembered; whoever can write to the cluster could make up any number."""

@@ -5,12 +5,12 @@ asks, nor of the other nodes.
 """
 
 import logging
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from girandola.core.grants import SubscribeGrant
 from girandola.core.joining import subscribe_by_server, unsubscribe_by_server
-from girandola.core.together import together
+from girandola.core.together import AT_ONCE, together
 from girandola.errors import Unavailable, UnsubscribeCode, disconnect_of
 from girandola.model import StreamPosition, Target
 from girandola.protocol import internode
@@ -52,33 +52,54 @@ class Control:
                 )
             case internode.Unsubscribe():
                 why = UnsubscribeCode(message.code, message.reason)
-                for session in self._node.hub.find(message.target, connecting=True):
-                    unsubscribe_by_server(session, message.channel, why)
+                await self._in_turns(
+                    message, lambda session: unsubscribe_by_server(session, message.channel, why)
+                )
             case internode.Disconnect():
                 why_closing = disconnect_of(message.code, message.reason)
-                for session in self._node.hub.find(message.target, connecting=True):
-                    if session.client not in message.whitelist:
+                spared = frozenset(message.whitelist)
+
+                def close(session: "Session") -> None:
+                    if session.client not in spared:
                         session.close(why_closing, "by the server API")
+
+                await self._in_turns(message, close)
             case internode.Refresh():
-                for session in self._node.hub.find(message.target, connecting=True):
-                    session.refresh_by_server(
-                        message.expired, message.expire_at, message.info or None
-                    )
+                expired, until, info = message.expired, message.expire_at, message.info or None
+                await self._in_turns(
+                    message, lambda session: session.refresh_by_server(expired, until, info)
+                )
             case internode.Notification():
                 logger.debug("a notification %r of another node is for nobody", message.op)
 
+    async def _in_turns(
+        self,
+        message: internode.Unsubscribe | internode.Disconnect | internode.Refresh,
+        call: Callable[["Session"], None],
+    ) -> None:
+        """Call for each session, those that are still connecting, too; others have their turns."""
+        found = self._node.hub.find(message.target, connecting=True)
+        for number, session in enumerate(found, 1):
+            if not session.closed:
+                call(session)
+            await self._node.breathe(number)
+
     async def _each(
         self,
-        sessions: Iterable["Session"],
+        sessions: list["Session"],
         call: Callable[["Session"], Coroutine[Any, Any, None]],
     ) -> None:
-        outcomes = await together(self._node.clock, map(call, sessions))
-        failures = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
+        failures: list[Exception] = []
+        for start in range(0, len(sessions), AT_ONCE):
+            part = sessions[start : start + AT_ONCE]
+            outcomes = await together(self._node.clock, map(call, part))
+            failures += [outcome for outcome in outcomes if isinstance(outcome, Exception)]
+            await self._node.breathe(start)
         for failure in failures:
             if not isinstance(failure, Unavailable):
                 logger.error("internal error in a call", exc_info=failure)
         if failures:
-            raise Unavailable(f"{len(failures)} of {len(outcomes)} sessions: {failures[0]}")
+            raise Unavailable(f"{len(failures)} of {len(sessions)} sessions: {failures[0]}")
 
 
 def subscribe_message(target: Target, channel: str, grant: SubscribeGrant) -> Message:

@@ -6,7 +6,7 @@ neither the others nor the publisher are concerned.
 """
 
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
 from girandola.core.session import Session
 from girandola.core.stats import Stats
@@ -77,15 +77,21 @@ class Hub:
 
         ``connecting``: and those that are recognised, but were not told so yet.
         """
-        everybody = target.all_users and not target.user
-        among = self._clients.values() if everybody else self._users.get(target.user, ())
         return [
             session
-            for session in among
+            for session in self._among(target)
             if (connecting or session.connected)
-            and (not target.client or session.client == target.client)
             and (not target.session or session.id == target.session)
         ]
+
+    def _among(self, target: Target) -> Collection[Session]:
+        everybody = target.all_users and not target.user
+        users = self._clients.values() if everybody else self._users.get(target.user, set())
+        if not target.client:
+            return users
+        # One of perhaps very many: a million anonymous connections are one user's.
+        session = self._clients.get(target.client)
+        return [session] if session is not None and (everybody or session in users) else []
 
     def subscribers(self, channel: str) -> Collection[Subscription]:
         """Return the subscriptions here that listen to ``channel``; not to be changed."""
@@ -122,7 +128,7 @@ class Hub:
         """Tell whether anybody here listens to ``channel``."""
         return channel in self._channels
 
-    def channels(self) -> Iterable[tuple[str, int]]:
+    def channels(self) -> list[tuple[str, int]]:
         """Return every channel that somebody here listens to, with how many do."""
         return [(channel, len(listeners)) for channel, listeners in self._channels.items()]
 

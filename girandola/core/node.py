@@ -7,10 +7,8 @@ connection may do was decided before (``policy``).
 import logging
 import os
 import random
-import re
 import uuid
 from collections.abc import Collection, Coroutine, Iterable
-from functools import lru_cache
 from typing import Any
 
 from girandola.core.cluster import Alone, Cluster
@@ -45,6 +43,7 @@ from girandola.errors import (
     Disconnect,
     Reject,
 )
+from girandola.globs import compile_glob
 from girandola.model import (
     ClientInfo,
     NodeInfo,
@@ -61,6 +60,9 @@ from girandola.protocol.internode import Message, Survey, SurveyAnswer
 logger = logging.getLogger(__name__)
 
 __all__ = ["Node", "Target"]
+
+SLICE = 256
+"""How many sessions, channels or commands a call is busy with before others have a turn."""
 
 
 SETTLE_TIMEOUT = 5.0
@@ -332,28 +334,44 @@ class Node:
     async def channels(self, pattern: str = "") -> dict[str, int]:
         """Return the channels with subscribers on any node, and how many; ``pattern`` is a glob.
 
-        ``*`` stands for any text, ``?`` for one character, ``[…]`` for one of some and ``{a,b}``
-        for alternatives. Nodes that do not answer are left out, and named in the log.
+        Nodes that do not answer are left out, and named in the log.
+
+        Raises:
+            ValueError: the pattern is wrong, see ``globs``.
         """
+        found = await self._channels_here(pattern)
         if not self.cluster.has_others:
-            return self._channels_here(pattern)
-        answers = await self.cluster.ask(
-            internode.CHANNELS, internode.write_channels_query(pattern)
-        )
-        found: dict[str, int] = {}
-        for answer in answers.values():
-            if answer.code == internode.SURVEY_OK:
+            return found
+        query = internode.write_channels_query(pattern)
+        for uid, answer in (await self.cluster.ask(internode.CHANNELS, query)).items():
+            if uid != self.uid and answer.code == internode.SURVEY_OK:
                 for channel, count in internode.read_channels(answer.data).items():
                     found[channel] = found.get(channel, 0) + count
         return found
 
-    def _channels_here(self, pattern: str) -> dict[str, int]:
-        matches = _glob(pattern).fullmatch if pattern else None
-        return {
-            channel: count
-            for channel, count in self.hub.channels()
-            if matches is None or matches(channel)
-        }
+    async def _channels_here(self, pattern: str) -> dict[str, int]:
+        matches = compile_glob(pattern) if pattern else None
+        found: dict[str, int] = {}
+        listed = self.hub.channels()
+        for start in range(0, len(listed), SLICE):
+            await self.breathe(start)
+            found.update(
+                (channel, count)
+                for channel, count in listed[start : start + SLICE]
+                if matches is None or matches(channel)
+            )
+        return found
+
+    async def breathe(self, number: int) -> None:
+        """Let others have a turn now and then, so that long work does not hold them up.
+
+        ``number`` is how much of it was done: there is a turn after each ``SLICE`` of it.
+        """
+        if number == 0 or number % SLICE:
+            return
+        turn: Waiter[None] = self.clock.waiter()
+        self.clock.call_soon(_finish, turn)
+        await turn
 
     def info(self) -> list[NodeInfo]:
         """Return what every node tells of itself, this one first."""
@@ -375,7 +393,11 @@ class Node:
     async def _answer(self, survey: Survey) -> SurveyAnswer:
         """Answer what another node, or this one, asks all."""
         if survey.op == internode.CHANNELS:
-            channels = self._channels_here(internode.read_channels_query(survey.data))
+            try:
+                pattern = internode.read_channels_query(survey.data)
+                channels = await self._channels_here(pattern)
+            except (ValueError, internode.Unreadable):
+                return SurveyAnswer(survey.id, internode.SURVEY_INVALID)
             return SurveyAnswer(survey.id, data=internode.write_channels(channels))
         return SurveyAnswer(survey.id, internode.SURVEY_UNKNOWN)
 
@@ -410,35 +432,6 @@ class Node:
             waiter.set_result(None)
 
 
-@lru_cache(maxsize=256)
-def _glob(pattern: str) -> re.Pattern[str]:
-    """Translate a glob pattern into a regular expression."""
-    translated = ""
-    depth = 0
-    position = 0
-    while position < len(pattern):
-        character = pattern[position]
-        position += 1
-        if character == "*":
-            translated += ".*"
-        elif character == "?":
-            translated += "."
-        elif character == "{":
-            translated += "(?:"
-            depth += 1
-        elif character == "}" and depth:
-            translated += ")"
-            depth -= 1
-        elif character == "," and depth:
-            translated += "|"
-        elif character == "[" and "]" in pattern[position + 1 :]:
-            end = pattern.index("]", position + 1)
-            members = pattern[position:end]
-            negated = "^" if members[0] in "!^" else ""
-            translated += (
-                f"[{negated}{re.escape(members[len(negated) :]).replace(chr(92) + '-', '-')}]"
-            )
-            position = end + 1
-        else:
-            translated += re.escape(character)
-    return re.compile(translated + ")" * depth, re.DOTALL)
+def _finish(turn: Waiter[None]) -> None:
+    if not turn.done():  # done: whoever waited was cancelled
+        turn.set_result(None)

@@ -1,6 +1,6 @@
 """Publications, joins and leaves as nodes find them in a channel's PUB/SUB and its history.
 
-The bytes are those of Centrifugo (redis.md section 4): a Protobuf message, behind a prefix that
+The bytes are those of Centrifugo (internode.md section 4): a Protobuf message, behind a prefix that
 says where it stands in the stream. Knows neither keys nor who carries the bytes.
 """
 

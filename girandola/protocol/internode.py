@@ -1,4 +1,4 @@
-"""What nodes of a cluster tell each other, and how it is written (redis.md section 9).
+"""What nodes of a cluster tell each other, and how it is written (internode.md section 9).
 
 Values and their Protobuf, which is that of Centrifugo, so that nodes of both kinds can share a
 cluster. Knows neither who carries the frames nor what is done about them.

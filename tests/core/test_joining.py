@@ -130,6 +130,7 @@ def test_a_channel_ended_while_connecting_is_not_told(busy_with: str) -> None:
         '{"id":1,"connect":{"client":"c1","version":"1.0 girandola","subs":{"b":{}}}}'
     ]
     assert list(dict(world.node.hub.channels())) == ["b"]
+    assert list(world.clock.result(world.node.channels())) == ["b"]
 
 
 def test_a_leave_is_told_behind_the_join_however_long_that_takes() -> None:
