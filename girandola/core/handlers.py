@@ -147,7 +147,8 @@ async def subscribe(session: "Session", command: say.Subscribe) -> None:
             raise Reject(EXPIRED, f"the subscription to {channel!r} has expired")
         if command.filter is not None:
             subscription.filter = compile_filter(command.filter)
-        subscribed = await joining.join(subscription, grant, command.recovery)
+        joining.begin(subscription, grant)
+        subscribed, _ = await joining.join(subscription, grant, command.recovery)
         if command.reject_unrecovered and subscribed.was_recovering and not subscribed.recovered:
             raise Reject(UNRECOVERABLE, f"channel {channel!r}")
         session.answer(command, subscribed)

@@ -76,6 +76,10 @@ class Interest:
         """Want no more publications of ``channel``."""
         self._channels.forget(channel, linger)
 
+    def hears(self, channel: str) -> bool:
+        """Tell whether later publications will surely come; then there is nothing to wait for."""
+        return self._channels.holds(channel)
+
     async def heard(self, channel: str) -> None:
         """Return when later publications will surely come, or nobody wants them any more.
 

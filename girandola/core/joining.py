@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from girandola.core.session import Session
 
 
+NOTHING = Outcome(False, [])
+"""What is recovered where nothing was asked for."""
+
+
 class Withdrawn(Exception):
     """The subscription being made was ended meanwhile; there is nothing left to do for it."""
 
@@ -47,35 +51,28 @@ def enter(session: "Session", channel: str, *, server_side: bool) -> Subscriptio
     return subscription
 
 
-async def join(subscription: Subscription, grant: SubscribeGrant, asked: Recovery) -> Subscribed:
-    """Listen, be present, read what was missed, in this order; publications are held.
-
-    Returns what the client is to be told; ``go_live`` must follow. Raises ``Withdrawn`` as soon
-    as the subscription is not current any more, and ``Unavailable``.
-    """
-    begin(subscription, grant)
-    subscribed, outcome = await follow(subscription, grant, asked)
-    _take_publications(subscription, outcome, subscribed, beside=0)
-    look_again(subscription)
-    return subscribed
-
-
 def begin(subscription: Subscription, grant: SubscribeGrant) -> None:
     """Be what the policy granted, and wish for publications. Waits for nothing."""
     subscription.take(grant, subscription.session.client_info(grant.chan_info))
     subscription.session.node.register(subscription)
 
 
-async def follow(
-    subscription: Subscription, grant: SubscribeGrant, asked: Recovery
+async def join(
+    subscription: Subscription, grant: SubscribeGrant, asked: Recovery, *, alone: bool = True
 ) -> tuple[Subscribed, Outcome]:
-    """Do what takes time of ``join``, behind ``begin``. What was found is still to be taken."""
+    """Be heard and present, and read what was missed, behind ``begin``; publications are held.
+
+    Returns what the client is to be told, and what was found for it: which is in it already unless
+    it is one of many in a reply (not ``alone``). ``go_live`` must follow. Raises ``Withdrawn`` as
+    soon as the subscription is not current any more, and ``Unavailable``.
+    """
     session = subscription.session
     node = session.node
     channel = subscription.channel
     interest = node.interest
-    await interest.heard(channel)
-    look_again(subscription)
+    if not interest.hears(channel):
+        await interest.heard(channel)
+        look_again(subscription)
     if subscription.presence:
         interest.appear(channel, session.info_in(subscription))
         await interest.seen(channel, session.client)
@@ -87,10 +84,13 @@ async def follow(
         expires=expires,
         ttl=max(1, grant.expire_at - int(node.clock.time())) if expires else 0,
     )
-    outcome = Outcome(False, [])
+    outcome = NOTHING
     if subscription.positioned and node.keeps_history:
         outcome = await _take_position(subscription, grant, asked, subscribed)
         look_again(subscription)
+        if alone:
+            _take_publications(subscription, outcome, subscribed, beside=0)
+            look_again(subscription)
     else:
         subscription.positioned = subscription.recoverable = False
     subscribed.positioned = subscription.positioned
@@ -205,12 +205,17 @@ async def join_all(session: "Session", grants: dict[str, SubscribeGrant]) -> dic
     They are made side by side. Returns what the client is to be told, without those that were
     ended meanwhile. Raises ``Withdrawn`` when the session has closed, and ``Unavailable``.
     """
+    if not grants:
+        return {}
     entered = {channel: enter(session, channel, server_side=True) for channel in grants}
     for channel, subscription in entered.items():
         begin(subscription, grants[channel])
     outcomes = await together(
         session.node.clock,
-        [follow(entered[channel], grant, grant.recovery) for channel, grant in grants.items()],
+        [
+            join(entered[channel], grant, grant.recovery, alone=False)
+            for channel, grant in grants.items()
+        ],
     )
     if session.closed:
         raise Withdrawn
@@ -242,7 +247,8 @@ async def subscribe_by_server(session: "Session", channel: str, grant: Subscribe
         return
     subscription = enter(session, channel, server_side=True)
     try:
-        subscribed = await join(subscription, grant, grant.recovery)
+        begin(subscription, grant)
+        subscribed, _ = await join(subscription, grant, grant.recovery)
     except Withdrawn:
         return
     except Exception:

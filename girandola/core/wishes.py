@@ -166,12 +166,21 @@ class Wishes(Generic[K, V]):
         if change.flying:
             return  # looked at again when it lands
         change.failure = None
-        self._due[key] = None
         if not self._far:
-            self._launch()
-        elif not self._scheduled:
+            self._go_at_once(key, change)
+            return
+        self._due[key] = None
+        if not self._scheduled:
             self._scheduled = True
             self._clock.call_soon(self._launch)
+
+    def _go_at_once(self, key: K, change: _Change[V]) -> None:
+        """Carry out one wish; with an engine of this process it has come true afterwards."""
+        change.flying = True
+        if change.wanted:
+            self._clock.spawn(self._fly(self._put, {key: change.value}, there=True))
+        else:
+            self._clock.spawn(self._fly(self._drop, {key: change.parting}, there=False))
 
     def _launch(self) -> None:
         """Send off everything that is due."""

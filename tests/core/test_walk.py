@@ -77,10 +77,10 @@ def with_a_wait_before_the_reply(patch: pytest.MonkeyPatch) -> None:
     join = joining.join
 
     async def join_and_wait(subscription: Subscription, *rest: object) -> object:
-        subscribed = await join(subscription, *rest)  # type: ignore[arg-type]
+        subscribed, outcome = await join(subscription, *rest)  # type: ignore[arg-type]
         subscription.go_live(subscribed.top)
         await subscription.session.node._broker.dawdle()  # type: ignore[attr-defined]
-        return subscribed
+        return subscribed, outcome
 
     patch.setattr(joining, "join", join_and_wait)
 
