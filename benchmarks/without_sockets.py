@@ -162,6 +162,7 @@ async def main() -> None:
         config = Sources(path=str(file)).load().config
     clock = LoopClock()
     application = Application(config, clock, separate_internal=False)
+    await application.start()
     gc.collect()
     gc.freeze()
     await measure(Connections(application.router.find, clock))

@@ -62,6 +62,13 @@ class Reject(Exception):
         self.detail = detail
 
 
+class Unavailable(Exception):
+    """An engine did not do what it was asked for: it is away, too slow, or said so.
+
+    The text is for the log. Whoever asked for a client answers INTERNAL.
+    """
+
+
 # ── disconnects: the end of a connection ─────────────────────────────────────────────────────
 
 
@@ -122,6 +129,17 @@ PERMISSION_DENIED_CLOSE = Disconnect(3507, "permission denied", "permission_deni
 """The connection is not allowed."""
 NOT_AVAILABLE_CLOSE = Disconnect(3508, "not available", "not_available")
 """The client used a feature that this server does not offer."""
+
+
+_NAMED = {
+    (why.code, why.reason): why
+    for why in (SHUTDOWN, CONNECTION_EXPIRED, FORCE_RECONNECT, FORCE_DISCONNECT, CONNECTION_LIMIT)
+}
+
+
+def disconnect_of(code: int, reason: str) -> Disconnect:
+    """Return the disconnect that another node means by ``code`` and ``reason``."""
+    return _NAMED.get((code, reason)) or Disconnect(code, reason)
 
 
 class Close(Exception):

@@ -51,6 +51,18 @@ class Publication(Struct):
     base: bytes = b""
 
 
+class Target(Struct, frozen=True):
+    """Which connections a call is about: all of ``user``, narrowed to one client or session id.
+
+    The empty user id stands for the anonymous users; with ``all_users`` it stands for everybody.
+    """
+
+    user: str = ""
+    client: str = ""
+    session: str = ""
+    all_users: bool = False
+
+
 class PresenceStats(Struct, frozen=True):
     """How many connections, and how many different users, are present in a channel."""
 

@@ -19,7 +19,7 @@ from girandola.api.signed_forms import BadRequest, is_json, signed_data
 from girandola.auth import signs
 from girandola.core.grants import publish_options
 from girandola.core.node import Target
-from girandola.errors import INTERNAL, UNKNOWN_CHANNEL, Reject
+from girandola.errors import INTERNAL, UNKNOWN_CHANNEL, Reject, Unavailable
 from girandola.model import ClientInfo, Publication, StreamPosition
 from girandola.net.http import Request, Response
 from girandola.protocol import raw_json
@@ -320,6 +320,9 @@ async def _error_of(work: Awaitable[None]) -> str:
     except Reject as reject:
         known = reject.error.code == UNKNOWN_CHANNEL.code
         return NAMESPACE_NOT_FOUND if known else reject.error.message
+    except Unavailable as error:
+        logger.warning("a command of the 2018 API failed: %s", error)
+        return INTERNAL.message
     except Exception:
         logger.exception("a command of the 2018 API failed")
         return INTERNAL.message

@@ -33,6 +33,7 @@ from girandola.errors import (
     Disconnect,
     Error,
     Reject,
+    Unavailable,
 )
 from girandola.model import Publication, StreamPosition
 from girandola.options import ChannelOptions, HttpApiOptions
@@ -70,6 +71,9 @@ class Methods:
             return await METHODS[name].call(self, request)
         except Reject as reject:
             return self.refuse(name, peer, reject)
+        except Unavailable as error:
+            self.log_refusal(name, peer, INTERNAL, str(error))
+            return INTERNAL
         except Exception:
             logger.exception("API %s failed", name)
             return INTERNAL
@@ -141,6 +145,9 @@ class Methods:
             except Reject as reject:
                 refusals.append(reject)
                 return schema.PublishResponse(error=schema.error(reject.error))
+            except Unavailable as error:
+                self.log_refusal("broadcast", "", INTERNAL, f"channel {channel!r}: {error}")
+                return schema.PublishResponse(error=schema.error(INTERNAL))
             except Exception:
                 logger.exception("API broadcast failed for channel %r", channel)
                 return schema.PublishResponse(error=schema.error(INTERNAL))

@@ -122,7 +122,11 @@ class Application:
             renew()
 
     async def start(self) -> None:
-        """Open the ports beside HTTP's. Raises ``OSError`` that names what cannot be had."""
+        """Have the engines, and open the ports beside HTTP's.
+
+        Raises ``OSError`` or ``Unavailable``, which name what cannot be had.
+        """
+        await self.node.start()
         if self._uni_grpc is not None:
             await self._uni_grpc.start()
 
@@ -136,6 +140,7 @@ class Application:
         if self._uni_grpc is not None:
             await self._uni_grpc.stop()
         await self._key_sets.close()
+        await self.node.close()
 
     def _rules(self, config: Config) -> Rules:
         client = config.client

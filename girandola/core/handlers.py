@@ -27,6 +27,7 @@ from girandola.errors import (
     UNRECOVERABLE,
     Close,
     Reject,
+    Unavailable,
 )
 from girandola.model import Publication
 from girandola.protocol import commands as say
@@ -65,7 +66,7 @@ async def connect(session: "Session", command: say.Connect) -> None:
     for channel, subscription in current.items():
         joining.go_live(subscription, subs[channel])
     for subscription in current.values():
-        await joining.announce(subscription)
+        joining.announce(subscription)
     if grant.only_connection and not session.closed:
         await session.node.end_other_connections(session, grant.only_connection)
 
@@ -146,7 +147,8 @@ async def subscribe(session: "Session", command: say.Subscribe) -> None:
             raise Reject(EXPIRED, f"the subscription to {channel!r} has expired")
         if command.filter is not None:
             subscription.filter = compile_filter(command.filter)
-        subscribed = await joining.join(subscription, grant, command.recovery)
+        joining.begin(subscription, grant)
+        subscribed, _ = await joining.join(subscription, grant, command.recovery)
         if command.reject_unrecovered and subscribed.was_recovering and not subscribed.recovered:
             raise Reject(UNRECOVERABLE, f"channel {channel!r}")
         session.answer(command, subscribed)
@@ -155,14 +157,18 @@ async def subscribe(session: "Session", command: say.Subscribe) -> None:
     except (Reject, Close):
         joining.abandon(subscription)
         raise
+    except Unavailable as error:
+        joining.abandon(subscription)
+        if session.codec.traits.subscribes_again:
+            raise
+        raise Close(SERVER_ERROR, f"subscribing to {channel!r}: {error}") from None
     except Exception:
-        # Half a subscription may stand in the engine: the client comes back to a clean one
-        # (modern.md section 5.1, classic.md section 4.5).
+        # The client comes back to a clean one (modern.md section 5.1, classic.md section 4.5).
         logger.exception("client %s: internal error subscribing to %r", session.client, channel)
         raise Close(SERVER_ERROR, f"subscribing to {channel!r}") from None
     joining.go_live(subscription, subscribed)
     session.node.stats.subscribes += 1
-    await joining.announce(subscription)
+    joining.announce(subscription)
 
 
 def _check_place(session: "Session", command: say.Subscribe) -> None:
@@ -181,15 +187,12 @@ def _check_place(session: "Session", command: say.Subscribe) -> None:
 async def unsubscribe(session: "Session", command: say.Unsubscribe) -> None:
     """Stop listening; no push of the channel follows the reply. Never refused.
 
-    Clients take an error here for the end of the connection, so a failing engine is logged only.
+    Clients take an error here for the end of the connection, so nobody waits for the engine.
     """
     subscription = session.subscriptions.pop(command.channel, None)
     if subscription is not None:
         session.node.stats.unsubscribes += 1
-        try:
-            await joining.leave(subscription)
-        except Exception:
-            logger.exception("client %s: internal error leaving a channel", session.client)
+        joining.leave(subscription)
     session.answer(command, say.Done())
 
 
@@ -207,6 +210,7 @@ async def sub_refresh(session: "Session", command: say.SubRefresh) -> None:
     session.plan_care(subscription)
     if grant.info is not None:
         subscription.info = session.client_info(grant.info)
+        session.be_seen(subscription)
     session.answer(command, say.SubRefreshed(expires=grant.expires, ttl=grant.ttl))
 
 

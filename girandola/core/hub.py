@@ -8,27 +8,14 @@ neither the others nor the publisher are concerned.
 import logging
 from collections.abc import Collection
 
-from msgspec import Struct
-
 from girandola.core.session import Session
 from girandola.core.stats import Stats
 from girandola.core.subscription import Subscription
-from girandola.model import Publication
+from girandola.model import Publication, Target
 from girandola.protocol.codec import Encoding
 from girandola.protocol.commands import Join, Leave
 
 logger = logging.getLogger(__name__)
-
-
-class Target(Struct, frozen=True):
-    """Which connections a call is about: all of ``user``, narrowed to one client or session id.
-
-    The empty user id stands for the anonymous users.
-    """
-
-    user: str = ""
-    client: str = ""
-    session: str = ""
 
 
 class Hub:
@@ -85,16 +72,30 @@ class Hub:
         """Count the sessions of a user."""
         return len(self._users.get(user, ()))
 
-    def find(self, target: Target) -> list[Session]:
-        """Return the sessions a call is about, as they are now."""
-        found = self._users.get(target.user, set())
-        if target.client:
-            # One of perhaps very many: a million anonymous connections are one user's.
-            session = self._clients.get(target.client)
-            found = {session} & found if session is not None else set()
-        if target.session:
-            return [session for session in found if session.id == target.session]
-        return list(found)
+    def find(self, target: Target, *, connecting: bool = False) -> list[Session]:
+        """Return the connected sessions a call is about, as they are now.
+
+        ``connecting``: and those that are recognised, but were not told so yet.
+        """
+        return [
+            session
+            for session in self._among(target)
+            if (connecting or session.connected)
+            and (not target.session or session.id == target.session)
+        ]
+
+    def _among(self, target: Target) -> Collection[Session]:
+        everybody = target.all_users and not target.user
+        users = self._clients.values() if everybody else self._users.get(target.user, set())
+        if not target.client:
+            return users
+        # One of perhaps very many: a million anonymous connections are one user's.
+        session = self._clients.get(target.client)
+        return [session] if session is not None and (everybody or session in users) else []
+
+    def subscribers(self, channel: str) -> Collection[Subscription]:
+        """Return the subscriptions here that listen to ``channel``; not to be changed."""
+        return self._channels.get(channel, ())
 
     @property
     def num_clients(self) -> int:
@@ -140,7 +141,7 @@ class Hub:
 
     def broadcast(self, channel: str, publication: Publication) -> None:
         """Deliver to every subscriber, encoding once for each encoding among them."""
-        subscribers: Collection[Subscription] = self._channels.get(channel, ())
+        subscribers = self.subscribers(channel)
         encoded: dict[Encoding, bytes] = {}
         failed = 0
         for subscription in subscribers:

@@ -11,12 +11,17 @@ from girandola.core import room
 from girandola.core.grants import SubscribeGrant
 from girandola.core.recovery import Outcome, recover_cache, recover_stream
 from girandola.core.subscription import Subscription
+from girandola.core.together import together
 from girandola.errors import CHANNEL_LIMIT, UNSUBSCRIBED_BY_SERVER, UnsubscribeCode
 from girandola.model import StreamPosition
 from girandola.protocol.commands import Recovery, Subscribed, SubscribedByServer
 
 if TYPE_CHECKING:
     from girandola.core.session import Session
+
+
+NOTHING = Outcome(False, [])
+"""What is recovered where nothing was asked for."""
 
 
 class Withdrawn(Exception):
@@ -46,26 +51,32 @@ def enter(session: "Session", channel: str, *, server_side: bool) -> Subscriptio
     return subscription
 
 
-async def join(
-    subscription: Subscription, grant: SubscribeGrant, asked: Recovery, beside: int = 0
-) -> Subscribed:
-    """Listen, be present, read what was missed, in this order; publications are held.
+def begin(subscription: Subscription, grant: SubscribeGrant) -> None:
+    """Be what the policy granted, and wish for publications. Waits for nothing."""
+    subscription.take(grant, subscription.session.client_info(grant.chan_info))
+    subscription.session.node.register(subscription)
 
-    ``beside``: bytes that the reply holds already. Returns what the client is to be told;
-    ``go_live`` must follow. Raises ``Withdrawn`` as soon
-    as the subscription is not current any more, and whatever the engine raises.
+
+async def join(
+    subscription: Subscription, grant: SubscribeGrant, asked: Recovery, *, alone: bool = True
+) -> tuple[Subscribed, Outcome]:
+    """Be heard and present, and read what was missed, behind ``begin``; publications are held.
+
+    Returns what the client is to be told, and what was found for it: which is in it already unless
+    it is one of many in a reply (not ``alone``). ``go_live`` must follow. Raises ``Withdrawn`` as
+    soon as the subscription is not current any more, and ``Unavailable``.
     """
     session = subscription.session
     node = session.node
     channel = subscription.channel
-    subscription.take(grant, session.client_info(grant.chan_info))
-    await node.listen(subscription)
-    look_again(subscription)
+    interest = node.interest
+    if not interest.hears(channel):
+        await interest.heard(channel)
+        look_again(subscription)
     if subscription.presence:
-        await node.add_presence(channel, session.client, session.info_in(subscription))
-        if not is_current(subscription):
-            await take_back_presence(subscription)
-            raise Withdrawn
+        interest.appear(channel, session.info_in(subscription))
+        await interest.seen(channel, session.client)
+        look_again(subscription)
     expires = bool(grant.expire_at) and grant.client_refreshes
     subscribed = Subscribed(
         was_recovering=asked.recover,
@@ -73,27 +84,19 @@ async def join(
         expires=expires,
         ttl=max(1, grant.expire_at - int(node.clock.time())) if expires else 0,
     )
+    outcome = NOTHING
     if subscription.positioned and node.keeps_history:
         outcome = await _take_position(subscription, grant, asked, subscribed)
         look_again(subscription)
-        _take_publications(subscription, outcome, subscribed, beside)
-        look_again(subscription)
+        if alone:
+            _take_publications(subscription, outcome, subscribed, beside=0)
+            look_again(subscription)
     else:
         subscription.positioned = subscription.recoverable = False
     subscribed.positioned = subscription.positioned
     subscribed.recoverable = subscription.recoverable
     subscribed.delta = subscription.deltas is not None
-    return subscribed
-
-
-async def take_back_presence(subscription: Subscription) -> None:
-    """Remove the entry of a subscription that ended while the entry was being made.
-
-    Where the client has subscribed again meanwhile, the entry is that subscription's by now.
-    """
-    session = subscription.session
-    if subscription.channel not in session.subscriptions:
-        await session.node.remove_presence(subscription.channel, session.client)
+    return subscribed, outcome
 
 
 async def _take_position(
@@ -158,41 +161,39 @@ def go_live(subscription: Subscription, subscribed: Subscribed) -> None:
     """Let publications flow. The reply must be queued, with no wait in between."""
     session = subscription.session
     if not session.closed:
-        subscription.checked_offset = subscribed.top.offset
-        subscription.checked_at = session.node.clock.now()
         subscription.go_live(subscribed.top, has_latest=bool(subscribed.publications))
         session.plan_care(subscription)
+        if subscription.minds_gaps:
+            session.node.positions.watch(subscription.channel, subscription.offset)
 
 
-async def announce(subscription: Subscription) -> None:
+def announce(subscription: Subscription) -> None:
     """Tell the others that somebody joined."""
     session = subscription.session
     if subscription.join_leave and is_current(subscription):
-        await session.node.publish_join(subscription.channel, session.info_in(subscription))
+        session.node.interest.tell_join(subscription.channel, session.info_in(subscription))
 
 
-async def leave(subscription: Subscription) -> None:
-    """End what is out of the table already: no more pushes, presence gone, others told."""
+def leave(subscription: Subscription) -> None:
+    """End what is out of the table already: no more pushes, presence gone, others told.
+
+    What the engine has to do for it goes on behind our back.
+    """
     session = subscription.session
-    node = session.node
+    channel = subscription.channel
     was_live = subscription.held is None or subscription.lost
-    node.deafen(subscription)
-    try:
-        if subscription.presence and subscription.listening:
-            await node.remove_presence(subscription.channel, session.client)
-        if subscription.join_leave and was_live:
-            await node.publish_leave(subscription.channel, session.info_in(subscription))
-    finally:
-        await node.silence(subscription)
+    session.node.unregister(subscription)
+    if subscription.presence:
+        session.node.interest.vanish(channel, session.client)
+    if subscription.join_leave and was_live:
+        session.node.interest.tell_leave(channel, session.info_in(subscription))
 
 
 def abandon(subscription: Subscription) -> None:
-    """End a subscription now; what takes time goes on behind our back. Harmless if it is gone."""
+    """End a subscription now. Harmless if it is gone."""
     if is_current(subscription):
         del subscription.session.subscriptions[subscription.channel]
-        node = subscription.session.node
-        node.deafen(subscription)
-        node.clock.spawn(leave(subscription))
+        leave(subscription)
 
 
 # ── from the server's side ───────────────────────────────────────────────────────────────────
@@ -201,26 +202,43 @@ def abandon(subscription: Subscription) -> None:
 async def join_all(session: "Session", grants: dict[str, SubscribeGrant]) -> dict[str, Subscribed]:
     """Make the server-side subscriptions of a connect; none is live before the reply.
 
-    Returns what the client is to be told, without those that were ended meanwhile. Raises
-    ``Withdrawn`` when the session has closed.
+    They are made side by side. Returns what the client is to be told, without those that were
+    ended meanwhile. Raises ``Withdrawn`` when the session has closed, and ``Unavailable``.
     """
+    if not grants:
+        return {}
+    entered = {channel: enter(session, channel, server_side=True) for channel in grants}
+    for channel, subscription in entered.items():
+        begin(subscription, grants[channel])
+    outcomes = await together(
+        session.node.clock,
+        [
+            join(entered[channel], grant, grant.recovery, alone=False)
+            for channel, grant in grants.items()
+        ],
+    )
+    if session.closed:
+        raise Withdrawn
     made: dict[str, Subscribed] = {}
     beside = 0
-    for channel, grant in grants.items():
-        subscription = enter(session, channel, server_side=True)
-        try:
-            made[channel] = await join(subscription, grant, grant.recovery, beside)
-            beside += room.total(made[channel].publications)
-        except Withdrawn:
-            if session.closed:
-                raise
-    return {channel: made[channel] for channel in made if channel in session.subscriptions}
+    for (channel, subscription), found in zip(entered.items(), outcomes, strict=True):
+        if isinstance(found, Exception):
+            if not isinstance(found, Withdrawn):
+                raise found
+        elif is_current(subscription):
+            subscribed, outcome = found
+            _take_publications(subscription, outcome, subscribed, beside)
+            beside += room.total(subscribed.publications)
+            made[channel] = subscribed
+    if session.closed:
+        raise Withdrawn
+    return made
 
 
 async def subscribe_by_server(session: "Session", channel: str, grant: SubscribeGrant) -> None:
     """Subscribe a session and tell the client; nothing if it is subscribed already.
 
-    Raises what the engine raises; the session then goes on without the channel.
+    Raises ``Unavailable``; the session then goes on without the channel.
     """
     if not session.connected or channel in session.subscriptions:
         return
@@ -229,7 +247,8 @@ async def subscribe_by_server(session: "Session", channel: str, grant: Subscribe
         return
     subscription = enter(session, channel, server_side=True)
     try:
-        subscribed = await join(subscription, grant, grant.recovery)
+        begin(subscription, grant)
+        subscribed, _ = await join(subscription, grant, grant.recovery)
     except Withdrawn:
         return
     except Exception:
@@ -246,10 +265,10 @@ async def subscribe_by_server(session: "Session", channel: str, grant: Subscribe
         for publication in subscribed.publications:
             session.push(channel, publication)
     go_live(subscription, subscribed)
-    await announce(subscription)
+    announce(subscription)
 
 
-async def unsubscribe_by_server(
+def unsubscribe_by_server(
     session: "Session", channel: str = "", why: UnsubscribeCode = UNSUBSCRIBED_BY_SERVER
 ) -> None:
     """End one subscription, or all when ``channel`` is empty, and tell the client of each."""
@@ -257,4 +276,4 @@ async def unsubscribe_by_server(
         subscription = session.subscriptions.pop(name, None)
         if subscription is not None:
             session.push_unsubscribed(subscription, why)
-            await leave(subscription)
+            leave(subscription)

@@ -8,23 +8,28 @@ import logging
 import os
 import random
 import uuid
-from collections.abc import Collection, Coroutine
+from collections.abc import Collection, Coroutine, Iterable
 from typing import Any
 
+from girandola.core.cluster import Alone, Cluster
+from girandola.core.control import Control, subscribe_message
 from girandola.core.duties import Wheel
 from girandola.core.grants import PublishOptions, SubscribeGrant
-from girandola.core.hub import Hub, Target
-from girandola.core.joining import subscribe_by_server, unsubscribe_by_server
+from girandola.core.hub import Hub
+from girandola.core.interest import Interest
+from girandola.core.outage import Outage
 from girandola.core.outbox import Flusher
 from girandola.core.ports import (
     Broker,
     Clock,
+    Controller,
     HistoryPage,
     Policy,
     PresenceStore,
     PublishResult,
     Waiter,
 )
+from girandola.core.positions import Positions
 from girandola.core.session import Session
 from girandola.core.stats import Stats
 from girandola.core.subscription import Subscription
@@ -34,13 +39,23 @@ from girandola.errors import (
     FORCE_DISCONNECT,
     SHUTDOWN,
     UNRECOVERABLE,
+    UNSUBSCRIBED_BY_SERVER,
     Disconnect,
     Reject,
 )
 from girandola.globs import compile_glob
-from girandola.model import ClientInfo, NodeInfo, PresenceStats, Publication, StreamPosition
+from girandola.model import (
+    ClientInfo,
+    NodeInfo,
+    PresenceStats,
+    Publication,
+    StreamPosition,
+    Target,
+)
 from girandola.options import ClientOptions
+from girandola.protocol import internode
 from girandola.protocol.commands import Join, Leave
+from girandola.protocol.internode import Message, Survey, SurveyAnswer
 
 logger = logging.getLogger(__name__)
 
@@ -50,10 +65,15 @@ SLICE = 256
 """How many sessions, channels or commands a call is busy with before others have a turn."""
 
 
-class Node:
-    """One server process: its sessions, and its place among the engines.
+SETTLE_TIMEOUT = 5.0
+"""Seconds that an engine has at the end for what this node leaves there."""
 
-    ``options`` may be replaced while running; new values hold from then on.
+
+class Node:
+    """One server process: its sessions, and its place among the engines and the other nodes.
+
+    In the order of a day: ``start``, everything else, ``shutdown``. ``options`` may be replaced
+    while running; new values hold from then on.
     """
 
     def __init__(
@@ -64,9 +84,11 @@ class Node:
         presence: PresenceStore,
         policy: Policy,
         options: ClientOptions,
+        controller: Controller | None = None,
         name: str = "",
         version: str = "",
     ) -> None:
+        """Prepare. Without a ``controller`` the node is alone."""
         self.uid = str(uuid.uuid4())
         self.name = name
         self.version = version
@@ -82,10 +104,38 @@ class Node:
         self.random = random.Random().random  # noqa: S311 - spreads timers, guards nothing
         self._broker = broker
         self._presence = presence
-        self._heard: set[str] = set()
-        self._changing: dict[str, Waiter[None]] = {}
         self._emptied: Waiter[None] | None = None
-        broker.start(self)
+        self._outage = Outage(clock, "engine")
+        self.interest = Interest(
+            clock,
+            broker,
+            presence,
+            self.stats,
+            self._outage,
+            lambda: self.options.presence_update_interval,
+        )
+        self.positions = Positions(
+            clock,
+            self.hub.subscribers,
+            lambda channel, meta_ttl: self.read_history(channel, limit=0, meta_ttl=meta_ttl),
+            lambda: self.options.channel_position_check_delay,
+        )
+        self._control = Control(self)
+        self.cluster = Cluster(
+            clock,
+            Alone() if controller is None else controller,
+            self.uid,
+            self._outage,
+            describe_me=self._describe,
+            handle=self._control.handle,
+            answer=self._answer,
+        )
+
+    async def start(self) -> None:
+        """Be one of the nodes. Raises what an engine raises that cannot be had."""
+        await self._broker.start(self)
+        await self._presence.start()
+        await self.cluster.start()
 
     @staticmethod
     def new_id() -> str:
@@ -113,7 +163,9 @@ class Node:
             told = f"{len(publication.data)} bytes of data for {channel!r:.100}"
             raise Reject(BAD_REQUEST, f"{told}: client.queue_max_size is {limit}")
         self.stats.publications_published += 1
-        return self._broker.publish(channel, publication, options)
+        call = self._broker.publish(channel, publication, options)
+        # One coroutine less on the way into the engine of this process, where nothing fails.
+        return self._outage.watch(call) if self._broker.far else call
 
     def on_publication(self, channel: str, publication: Publication) -> None:
         """Deliver to the subscribers of this node. See ``ports.BrokerEvents``."""
@@ -121,16 +173,6 @@ class Node:
         self.hub.broadcast(channel, publication)
         # It may be in a stream now, where the one before it is anyway.
         publication.base = b""
-
-    async def publish_join(self, channel: str, info: ClientInfo) -> None:
-        """Tell subscribers everywhere that somebody joined."""
-        self.stats.joins_published += 1
-        await self._broker.publish_join(channel, info)
-
-    async def publish_leave(self, channel: str, info: ClientInfo) -> None:
-        """Tell subscribers everywhere that somebody left."""
-        self.stats.leaves_published += 1
-        await self._broker.publish_leave(channel, info)
 
     def on_join(self, channel: str, info: ClientInfo) -> None:
         """See ``ports.BrokerEvents``."""
@@ -141,6 +183,10 @@ class Node:
         """See ``ports.BrokerEvents``."""
         self.stats.leaves_received += 1
         self.hub.broadcast_event(channel, Leave(info))
+
+    def on_interrupted(self, channels: Iterable[str] | None) -> None:
+        """See ``ports.BrokerEvents``."""
+        self.positions.doubt(channels)
 
     # ── history ──────────────────────────────────────────────────────────────────────────────
 
@@ -160,8 +206,10 @@ class Node:
     ) -> HistoryPage:
         """Read a stream as ``ports.Broker.history`` does; the epoch is not looked at."""
         self.stats.history_reads += 1
-        return await self._broker.history(
-            channel, since=since, limit=limit, reverse=reverse, meta_ttl=meta_ttl
+        return await self._outage.watch(
+            self._broker.history(
+                channel, since=since, limit=limit, reverse=reverse, meta_ttl=meta_ttl
+            )
         )
 
     async def history(
@@ -190,78 +238,32 @@ class Node:
 
     async def remove_history(self, channel: str) -> None:
         """Forget a channel's publications; its position goes on."""
-        await self._broker.remove_history(channel)
+        await self._outage.watch(self._broker.remove_history(channel))
 
     # ── presence ─────────────────────────────────────────────────────────────────────────────
 
     async def presence(self, channel: str) -> dict[str, ClientInfo]:
         """Return who is in a channel, by client id."""
         self.stats.presence_reads += 1
-        return await self._presence.members(channel)
+        return await self._outage.watch(self._presence.members(channel))
 
     async def presence_stats(self, channel: str) -> PresenceStats:
         """Return how many are in a channel."""
         self.stats.presence_reads += 1
-        return await self._presence.stats(channel)
-
-    async def add_presence(self, channel: str, client: str, info: ClientInfo) -> None:
-        """Add or refresh an entry."""
-        self.stats.presence_adds += 1
-        await self._presence.add(channel, client, info)
-
-    async def remove_presence(self, channel: str, client: str) -> None:
-        """Remove an entry."""
-        self.stats.presence_removes += 1
-        await self._presence.remove(channel, client)
+        return await self._outage.watch(self._presence.stats(channel))
 
     # ── who listens ──────────────────────────────────────────────────────────────────────────
 
-    async def listen(self, subscription: Subscription) -> None:
-        """Register a subscription; return when it will surely be given later publications.
-
-        The first subscriber of a channel makes the node subscribe; a second one waits for the
-        same answer.
-        """
-        channel = subscription.channel
+    def register(self, subscription: Subscription) -> None:
+        """Let publications come to ``subscription``; ``interest.heard`` tells when they do."""
         self.hub.subscribe(subscription)
-        subscription.listening = True
-        while channel not in self._heard or channel in self._changing:
-            change = self._changing.get(channel)
-            if change is not None:
-                await change
-                continue
-            if not self.hub.has_subscribers(channel):
-                return  # withdrawn meanwhile
-            change = self._changing[channel] = self.clock.waiter()
-            try:
-                await self._broker.subscribe(channel)
-                self._heard.add(channel)
-            finally:
-                del self._changing[channel]
-                change.set_result(None)
+        self.interest.hear(subscription.channel, subscription.linger)
 
-    def deafen(self, subscription: Subscription) -> None:
+    def unregister(self, subscription: Subscription) -> None:
         """Give a subscription no more publications, from this instant on."""
         self.hub.unsubscribe(subscription)
-
-    async def silence(self, subscription: Subscription) -> None:
-        """Unsubscribe the node if ``subscription`` was the last one of its channel."""
-        channel = subscription.channel
-        while not self.hub.has_subscribers(channel):
-            change = self._changing.get(channel)
-            if change is not None:
-                # Maybe a subscribe whose subscriber has gone meanwhile: it must be undone.
-                await change
-                continue
-            if channel not in self._heard:
-                return
-            change = self._changing[channel] = self.clock.waiter()
-            self._heard.discard(channel)
-            try:
-                await self._broker.unsubscribe(channel, subscription.linger)
-            finally:
-                del self._changing[channel]
-                change.set_result(None)
+        if not self.hub.has_subscribers(subscription.channel):
+            self.interest.ignore(subscription.channel, subscription.linger)
 
     # ── commands that come beside their connection ───────────────────────────────────────────
 
@@ -273,19 +275,22 @@ class Node:
         session.receive(frame)
         return True
 
-    # ── what the server API asks for ─────────────────────────────────────────────────────────
+    # ── what the server API asks for: here, and on every other node ──────────────────────────
 
     async def subscribe(self, target: Target, channel: str, grant: SubscribeGrant) -> None:
-        """Subscribe connections from the server's side; those that are already stay as they are."""
-        for number, session in enumerate(self.hub.find(target), 1):
-            await subscribe_by_server(session, channel, grant)
-            await self.breathe(number)
+        """Subscribe connections from the server's side; those that are already stay as they are.
+
+        This and the three below raise ``Unavailable`` where the engine failed for some; all
+        others have it.
+        """
+        await self._everywhere(subscribe_message(target, channel, grant))
 
     async def unsubscribe(self, target: Target, channel: str = "") -> None:
         """End subscriptions to ``channel``, or all of them when it is empty."""
-        for number, session in enumerate(self.hub.find(target), 1):
-            await unsubscribe_by_server(session, channel)
-            await self.breathe(number)
+        why = UNSUBSCRIBED_BY_SERVER
+        await self._everywhere(
+            internode.Unsubscribe(target=target, channel=channel, code=why.code, reason=why.reason)
+        )
 
     async def disconnect(
         self,
@@ -294,10 +299,11 @@ class Node:
         whitelist: Collection[str] = (),
     ) -> None:
         """End connections, but for the client ids in ``whitelist``."""
-        for number, session in enumerate(self.hub.find(target), 1):
-            if session.client not in whitelist:
-                session.close(why, "by the server API")
-            await self.breathe(number)
+        await self._everywhere(
+            internode.Disconnect(
+                target=target, code=why.code, reason=why.reason, whitelist=tuple(whitelist)
+            )
+        )
 
     async def refresh(
         self,
@@ -308,10 +314,16 @@ class Node:
         info: bytes | None = None,
     ) -> None:
         """Change when connections expire (Unix seconds, 0 for never), or end them as expired."""
-        for number, session in enumerate(self.hub.find(target), 1):
-            if not session.closed:
-                session.refresh_by_server(expired, expire_at, info)
-            await self.breathe(number)
+        await self._everywhere(
+            internode.Refresh(target=target, expired=expired, expire_at=expire_at, info=info or b"")
+        )
+
+    async def _everywhere(self, message: Message) -> None:
+        try:
+            await self.cluster.tell(message)
+        finally:
+            # What fails elsewhere is no reason not to do it here.
+            await self._control.carry_out(message)
 
     async def end_other_connections(self, session: Session, channel: str) -> None:
         """End the user's other connections, as far as they are present in ``channel``."""
@@ -320,11 +332,24 @@ class Node:
                 await self.disconnect(Target(info.user, client), CONNECTION_LIMIT)
 
     async def channels(self, pattern: str = "") -> dict[str, int]:
-        """Return the channels with subscribers, and how many; ``pattern`` is a glob.
+        """Return the channels with subscribers on any node, and how many; ``pattern`` is a glob.
+
+        Nodes that do not answer are left out, and named in the log.
 
         Raises:
             ValueError: the pattern is wrong, see ``globs``.
         """
+        found = await self._channels_here(pattern)
+        if not self.cluster.has_others:
+            return found
+        query = internode.write_channels_query(pattern)
+        for uid, answer in (await self.cluster.ask(internode.CHANNELS, query)).items():
+            if uid != self.uid and answer.code == internode.SURVEY_OK:
+                for channel, count in internode.read_channels(answer.data).items():
+                    found[channel] = found.get(channel, 0) + count
+        return found
+
+    async def _channels_here(self, pattern: str) -> dict[str, int]:
         matches = compile_glob(pattern) if pattern else None
         found: dict[str, int] = {}
         listed = self.hub.channels()
@@ -349,32 +374,56 @@ class Node:
         await turn
 
     def info(self) -> list[NodeInfo]:
-        """Return what every node tells of itself."""
-        now = self.clock.time()
-        return [
-            NodeInfo(
-                uid=self.uid,
-                name=self.name,
-                version=self.version,
-                num_clients=self.hub.num_clients,
-                num_users=self.hub.num_users,
-                num_subs=self.hub.num_subscriptions,
-                num_channels=self.hub.num_channels,
-                uptime=int(now - self.started_at),
-                started_at=int(self.started_at),
-            )
-        ]
+        """Return what every node tells of itself, this one first."""
+        return self.cluster.nodes
+
+    def _describe(self) -> NodeInfo:
+        return NodeInfo(
+            uid=self.uid,
+            name=self.name,
+            version=self.version,
+            num_clients=self.hub.num_clients,
+            num_users=self.hub.num_users,
+            num_subs=self.hub.num_subscriptions,
+            num_channels=self.hub.num_channels,
+            uptime=int(self.clock.time() - self.started_at),
+            started_at=int(self.started_at),
+        )
+
+    async def _answer(self, survey: Survey) -> SurveyAnswer:
+        """Answer what another node, or this one, asks all."""
+        if survey.op == internode.CHANNELS:
+            try:
+                pattern = internode.read_channels_query(survey.data)
+                channels = await self._channels_here(pattern)
+            except (ValueError, internode.Unreadable):
+                return SurveyAnswer(survey.id, internode.SURVEY_INVALID)
+            return SurveyAnswer(survey.id, data=internode.write_channels(channels))
+        return SurveyAnswer(survey.id, internode.SURVEY_UNKNOWN)
 
     # ── the end ──────────────────────────────────────────────────────────────────────────────
 
     async def shutdown(self) -> None:
-        """End every connection and return when all have left their channels."""
+        """End every connection and return when all have left, the engine's tables too.
+
+        An engine that is away is not waited for longer than ``SETTLE_TIMEOUT``.
+        """
         self.shutting_down = True
         self._emptied = self.clock.waiter()
         for session in self.hub.sessions():
             session.close(SHUTDOWN)
         self.on_session_closed()
         await self._emptied
+        left = await self.interest.settled(SETTLE_TIMEOUT)
+        if left:
+            logger.warning("%d entries could not be taken back from the engine", left)
+        await self.cluster.leave()
+
+    async def close(self) -> None:
+        """Let go of the engines."""
+        await self.cluster.close()
+        await self._presence.close()
+        await self._broker.close()
 
     def on_session_closed(self) -> None:
         """Take note that a session has left."""

@@ -4,7 +4,7 @@ Each is a ``Protocol`` with few methods and sentences that say what the core rel
 knows no implementation; ``app/build.py`` hands them in and ``tests/fakes.py`` stands in for them.
 """
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from msgspec import Struct
@@ -145,6 +145,24 @@ class HistoryPage(Struct, frozen=True):
     top: StreamPosition
 
 
+class Engine(Protocol):
+    """What all engines share. Calls end in a time of the engine's own, by an exception at worst.
+
+    Any exception but ``errors.Reject`` is a failure of the engine: who asked gets an internal
+    error, and the log one line, however many ask.
+    """
+
+    @property
+    def far(self) -> bool:
+        """Whether calls may wait. Then what is asked for in one tick is put into one call."""
+
+    async def check(self) -> None:
+        """Make one round trip. Raises what any call would raise now."""
+
+    async def close(self) -> None:
+        """Let go of everything; nothing is delivered or asked for afterwards."""
+
+
 class BrokerEvents(Protocol):
     """Where a broker delivers. Called on the loop, in stream order per channel; never waits."""
 
@@ -160,20 +178,25 @@ class BrokerEvents(Protocol):
     def on_leave(self, channel: str, info: ClientInfo) -> None:
         """Tell that somebody's subscription ended."""
 
+    def on_interrupted(self, channels: Iterable[str] | None) -> None:
+        """Tell that publications of some channels, or of any, may not have been delivered.
 
-class Broker(Protocol):
-    """Carries publications between publishers and nodes, and keeps streams.
+        To be called when delivery works again, so that a look at the streams tells.
+        """
 
-    Every method may wait and may raise ``errors.Reject``; any other exception is a failure of
-    the engine and becomes an internal error for whoever asked.
-    """
+
+class Broker(Engine, Protocol):
+    """Carries publications between publishers and nodes, and keeps streams."""
 
     @property
     def keeps_history(self) -> bool:
         """Whether ``history`` and recovery work with this broker at all."""
 
-    def start(self, events: BrokerEvents) -> None:
-        """Deliver to ``events`` from now on. Called once, before everything else."""
+    async def start(self, events: BrokerEvents) -> None:
+        """Deliver to ``events`` from now on. Called once, before everything else.
+
+        May fail; then the server does not start, and says why.
+        """
 
     async def publish(
         self, channel: str, publication: Publication, options: PublishOptions
@@ -191,13 +214,17 @@ class Broker(Protocol):
     async def publish_leave(self, channel: str, info: ClientInfo) -> None:
         """Tell all nodes that somebody's subscription ended."""
 
-    async def subscribe(self, channel: str) -> None:
-        """Return when this node will surely see later publications of the channel."""
+    async def subscribe(self, channels: Sequence[str]) -> None:
+        """Return when this node will surely see later publications of all the channels.
 
-    async def unsubscribe(self, channel: str, linger: float = 0.0) -> None:
-        """Stop seeing publications.
+        Harmless for those it sees already. After a failure none may be counted on.
+        """
 
-        For ``linger`` seconds the channel still counts as active for ``drop_inactive``.
+    async def unsubscribe(self, channels: Mapping[str, float]) -> None:
+        """Stop seeing publications; harmless for channels it does not see.
+
+        Each channel comes with the seconds for which it still counts as active for
+        ``drop_inactive``.
         """
 
     async def history(
@@ -222,23 +249,55 @@ class Broker(Protocol):
         """Forget the publications; the position goes on from where it was."""
 
 
-class PresenceStore(Protocol):
-    """Who is in which channel, over all nodes. Entries die by themselves unless refreshed.
+class Entry(Struct, frozen=True):
+    """Somebody in a channel; who it is begins with the id of the client."""
 
-    (An engine of one process may let them live until removed, since they die with it.)
+    channel: str
+    info: ClientInfo
+
+
+class PresenceStore(Engine, Protocol):
+    """Who is in which channel, over all nodes.
+
+    Entries of a far store die by themselves unless they are put again, every
+    ``client.presence_update_interval``; one of this process may let them live, since they die with
+    it. No two calls about one channel and client are under way at a time.
     """
 
-    async def add(self, channel: str, client: str, info: ClientInfo) -> None:
-        """Add or refresh an entry."""
+    async def start(self) -> None:
+        """Be ready. Called once; may fail, as ``Broker.start``."""
 
-    async def remove(self, channel: str, client: str) -> None:
-        """Remove an entry; harmless when there is none."""
+    async def put(self, entries: Sequence[Entry]) -> None:
+        """Add entries, or put them again with what they say now."""
+
+    async def remove(self, entries: Sequence[Entry]) -> None:
+        """Remove entries; harmless for those that are not there."""
 
     async def members(self, channel: str) -> dict[str, ClientInfo]:
         """Return client id to who it is. The caller may keep and change the dict."""
 
     async def stats(self, channel: str) -> PresenceStats:
         """Count clients and users without listing them; the empty user id counts as one."""
+
+
+class ControlEvents(Protocol):
+    """Where a controller delivers. Called on the loop; never waits."""
+
+    def on_control(self, frame: bytes) -> None:
+        """Take what another node sent to all, or to this one (``protocol.internode``)."""
+
+
+class Controller(Engine, Protocol):
+    """Carries frames from node to node. None is kept for a node that is away."""
+
+    async def start(self, events: ControlEvents, node: str) -> None:
+        """Deliver to ``events`` what is for all nodes or for the one with the uid ``node``.
+
+        Called once; may fail, as ``Broker.start``.
+        """
+
+    async def send(self, frame: bytes, node: str = "") -> None:
+        """Send to all nodes, this one perhaps included, or to the one with that uid."""
 
 
 # ── who may do what ──────────────────────────────────────────────────────────────────────────

@@ -43,6 +43,7 @@ from girandola.errors import (
     Disconnect,
     Error,
     Reject,
+    Unavailable,
     UnsubscribeCode,
 )
 from girandola.model import ClientInfo
@@ -277,6 +278,8 @@ class Session:
             self._refuse(command, reject.error, reject.detail)
         except Close as close:
             self.close(close.disconnect, f"{_name(command)}: {close.detail}")
+        except Unavailable as error:
+            self._refuse(command, INTERNAL, str(error))
         except Exception:
             if not self.closed:
                 logger.exception("client %s: internal error in %s", self.client, _name(command))
@@ -401,12 +404,18 @@ class Session:
         for subscription in self.subscriptions.values():
             if subscription.info is not None:
                 subscription.info = self.client_info(subscription.info.chan_info)
+                self.be_seen(subscription)
 
     def refresh_by_server(self, expired: bool, expire_at: int, info: bytes | None) -> None:
-        """Change when the connection expires (Unix seconds), and tell the client; or end it."""
+        """Change when the connection expires (Unix seconds), and tell the client; or end it.
+
+        One that is still connecting has just been told by the policy when it expires.
+        """
         now = int(self.node.clock.time())
         if expired or (expire_at and expire_at <= now):
             self.close(CONNECTION_EXPIRED, "by the server API")
+            return
+        if not self.connected:
             return
         self.prolong(RefreshGrant(expire_at=expire_at, info=info))
         self.push("", say.Refreshing(expires=bool(expire_at), ttl=max(0, expire_at - now)))
@@ -432,6 +441,12 @@ class Session:
             return
         if data:
             self.outbox.push(data)
+
+    def be_seen(self, subscription: Subscription) -> None:
+        """Be seen in a channel as the client is now, if it is seen there at all."""
+        if subscription.presence and subscription.held is None:
+            info = self.info_in(subscription)
+            self.node.interest.appear(subscription.channel, info)
 
     def push_unsubscribed(self, subscription: Subscription, why: UnsubscribeCode) -> None:
         """Tell the client that a subscription ended, if it ever heard that it began."""
@@ -460,7 +475,7 @@ class Session:
         lost, self._lost = self._lost or [], None
         for subscription in lost:
             if joining.is_current(subscription):
-                self._end_lost(subscription)
+                self.end_lost(subscription)
 
     def on_outbox_full(self) -> None:
         """Close a peer that reads too slowly. See ``outbox.Owner``."""
@@ -472,7 +487,8 @@ class Session:
         self._end(WRITE_ERROR)
         self.transport.abort()
 
-    def _end_lost(self, subscription: Subscription) -> None:
+    def end_lost(self, subscription: Subscription) -> None:
+        """End a subscription that lacks a publication, so that its client recovers it."""
         detail = f"missed a publication in {subscription.channel!r} after {subscription.offset}"
         if subscription.server_side or self.codec.traits.on_gap == "disconnect":
             self.close(INSUFFICIENT_STATE, detail)
@@ -511,8 +527,8 @@ class Session:
         self._plan()
 
     def plan_care(self, subscription: Subscription) -> None:
-        """Look after the subscriptions now and then from now on, if this one needs it."""
-        if self._care_at == inf and subscription.needs_care:
+        """Look for subscriptions that are over now and then from now on, if this one may be."""
+        if self._care_at == inf and subscription.expire_at:
             interval = self.node.options.presence_update_interval
             self._care_at = self.node.clock.now() + interval * (0.5 + 0.5 * self.node.random())
             self._plan()
@@ -536,9 +552,9 @@ class Session:
             self._send_ping(now)
         if self._care_at <= now:
             self._care_at = inf
-            if any(subscription.needs_care for subscription in self.subscriptions.values()):
+            if any(subscription.expire_at for subscription in self.subscriptions.values()):
                 self._care_at = now + self.node.options.presence_update_interval
-                self._look_after_subscriptions()
+                self._end_expired()
         return inf if self.closed else self._next_duty()
 
     def _end_overdue(self) -> None:
@@ -576,44 +592,18 @@ class Session:
             # A ninth of the interval, as servers of 2018 had it (classic.md 4.1).
             self._pong_by = now + interval / 9
 
-    def _look_after_subscriptions(self) -> None:
-        """Re-assert presence, end what has expired, check positions."""
+    def _end_expired(self) -> None:
+        """End the subscriptions that were not refreshed in time."""
         now = self.node.clock.time()
         grace = self.node.options.expired_sub_close_delay
         for subscription in list(self.subscriptions.values()):
-            if subscription.held is not None:
+            until = subscription.expire_at
+            if subscription.held is not None or not until or until + grace > now:
                 continue
-            if subscription.expire_at and subscription.expire_at + grace <= now:
-                if subscription.server_side or self.codec.traits.on_gap == "disconnect":
-                    self.close(SUBSCRIPTION_EXPIRED, subscription.channel)
-                    return
-                self._drop(subscription, UNSUBSCRIBED_EXPIRED)
-            elif subscription.presence or subscription.positioned:
-                self.node.clock.spawn(self._look_after(subscription))
-
-    async def _look_after(self, subscription: Subscription) -> None:
-        channel = subscription.channel
-        if subscription.presence:
-            await self.node.add_presence(channel, self.client, self.info_in(subscription))
-            if not joining.is_current(subscription):
-                await joining.take_back_presence(subscription)
+            if subscription.server_side or self.codec.traits.on_gap == "disconnect":
+                self.close(SUBSCRIPTION_EXPIRED, subscription.channel)
                 return
-        if not subscription.positioned or self.codec.traits.on_gap == "nothing":
-            return
-        now = self.node.clock.now()
-        before = subscription.offset
-        if subscription.checked_offset != before:
-            # Publications came since the last look, each checked for a gap.
-            subscription.checked_offset, subscription.checked_at = before, now
-            return
-        if now < subscription.checked_at + self.node.options.channel_position_check_delay:
-            return
-        subscription.checked_at = now
-        page = await self.node.read_history(channel, limit=0, meta_ttl=subscription.meta_ttl)
-        if not joining.is_current(subscription) or subscription.offset != before:
-            return
-        if (page.top.offset, page.top.epoch) != (before, subscription.epoch):
-            self._end_lost(subscription)
+            self._drop(subscription, UNSUBSCRIBED_EXPIRED)
 
     def receive_pong(self) -> None:
         """Take note of the answer to our ping; one that nobody asked for is a breach."""

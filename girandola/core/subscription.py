@@ -36,8 +36,7 @@ class Subscription:
 
     While ``held`` is there, pushes wait in it (history is still being read, or the reply is not
     queued). ``offset`` and ``epoch`` say up to where the client has the stream, where
-    ``positioned``. ``expire_at`` in Unix seconds, 0 for never. ``checked_offset`` was
-    known to be right at ``checked_at`` (of ``Clock.now``).
+    ``positioned``. ``expire_at`` in Unix seconds, 0 for never.
 
     ``encoding`` is what the next publication is encoded by. Where ``deltas`` were agreed on, it
     changes: a delta is for a client that got the publication before it in the stream. ``filter``
@@ -46,8 +45,6 @@ class Subscription:
 
     __slots__ = (
         "channel",
-        "checked_at",
-        "checked_offset",
         "client_refreshes",
         "deltas",
         "encoding",
@@ -59,7 +56,6 @@ class Subscription:
         "info",
         "join_leave",
         "linger",
-        "listening",
         "lost",
         "meta_ttl",
         "offset",
@@ -78,14 +74,11 @@ class Subscription:
         self.deltas: DeltaEncodings | None = None
         self.filter: Filter | None = None
         self.held: Held | None = Held()
-        self.listening = False
         self.lost = False
         self.positioned = False
         self.recoverable = False
         self.offset = 0
         self.epoch = ""
-        self.checked_at = 0.0
-        self.checked_offset = -1
         self.presence = False
         self.join_leave = False
         self.push_join_leave = False
@@ -117,9 +110,11 @@ class Subscription:
                 self.encoding = self.deltas.full
 
     @property
-    def needs_care(self) -> bool:
-        """Whether there is anything to look after now and then: presence, position, an end."""
-        return self.presence or self.positioned or self.expire_at > 0
+    def minds_gaps(self) -> bool:
+        """Whether it is live and must not lack a publication of its stream."""
+        return (
+            self.positioned and self.held is None and self.session.codec.traits.on_gap != "nothing"
+        )
 
     def deliver(self, push: Publication, data: bytes) -> None:
         """Pass on a publication, encoded as ``data``, or hold, skip or miss it."""

@@ -432,6 +432,7 @@ class Classic:
         replies_together=True,
         connect_again=True,
         expired_is_a_result=True,
+        subscribes_again=False,
     )
     binary = False
     ping = b""

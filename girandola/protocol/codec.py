@@ -27,6 +27,9 @@ class Traits(Struct, frozen=True, kw_only=True):
     """Whether a refused connect may be tried again on the same connection."""
     expired_is_a_result: bool = False
     """Whether expired credentials get a result that says so, where others get an error."""
+    subscribes_again: bool = True
+    """Whether a subscribe that got a temporary error is tried again; else the client has to come
+    back for it."""
 
 
 class Encoding(Protocol):

@@ -24,7 +24,13 @@ from girandola.protocol import commands
 from girandola.protocol.codec import Traits
 from girandola.protocol.frames import MAX_REASON
 
-TRAITS = Traits(pings_from="client", on_gap="disconnect", partial_recovery=True, connect_again=True)
+TRAITS = Traits(
+    pings_from="client",
+    on_gap="disconnect",
+    partial_recovery=True,
+    connect_again=True,
+    subscribes_again=False,
+)
 
 
 class Method(IntEnum):

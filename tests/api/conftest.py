@@ -98,6 +98,7 @@ class Api:
     def __init__(self) -> None:
         self.clock = FakeClock()
         self.node = ApiNode(self.clock)
+        self.clock.result(self.node.start())
         self.section = SECTION
         self.methods = Methods(self.node, lambda: Channels(self.section))
         self.door = ApiDoor(self.methods, HttpApiOptions(key=KEY), ClassicOptions())

@@ -343,7 +343,7 @@ def test_failures_about_connections_are_internal_errors(api: Api, method: str) -
 
 def test_presence_tells_who_is_there(api: Api) -> None:
     info = ClientInfo("42", "c1", b'{"n":1}', b'"x"')
-    api.clock.result(api.node.add_presence("chat:1", "c1", info))
+    api.node.interest.appear("chat:1", info)
     assert answer(api, "presence", '{"channel":"chat:1"}') == (
         '{"method":"presence","error":null,"body":{"channel":"chat:1","data":{"c1":'
         '{"user":"42","client":"c1","default_info":{"n":1},"channel_info":"x"}}}}'

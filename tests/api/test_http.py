@@ -47,8 +47,8 @@ def test_broadcast_answers_for_each_channel(api: Api) -> None:
 
 def test_presence_tells_who_is_there(api: Api) -> None:
     info = ClientInfo("42", "c1", b'{"n":"A"}', b'{"m":1}')
-    api.clock.result(api.node.add_presence("chat:1", "c1", info))
-    api.clock.result(api.node.add_presence("chat:1", "c2", ClientInfo("", "c2")))
+    api.node.interest.appear("chat:1", info)
+    api.node.interest.appear("chat:1", ClientInfo("", "c2"))
     assert api.call("presence", '{"channel":"chat:1"}') == (
         '{"result":{"presence":{"c1":{"user":"42","client":"c1","conn_info":{"n":"A"},'
         '"chan_info":{"m":1}},"c2":{"user":"","client":"c2"}}}}'

@@ -208,7 +208,7 @@ def test_long_bodies_of_older_generations_leave_others_a_turn(wide: Api) -> None
 @pytest.mark.parametrize("method", ["presence", "history", "channels"])
 def test_long_answers_leave_others_a_turn(wide: Api, method: str) -> None:
     for number in range(SLICE + 1):
-        wide.clock.result(wide.node.add_presence("chat:1", str(number), ClientInfo("", "")))
+        wide.node.interest.appear("chat:1", ClientInfo("", str(number)))
         wide.node.listeners[str(number)] = 1
     long = Namespace(name="chat", presence=True, history_size=2 * SLICE, history_ttl=60)
     wide.section = ChannelSection(namespaces=(long,))

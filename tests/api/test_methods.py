@@ -202,6 +202,6 @@ def test_a_reload_holds_at_once(api: Api) -> None:
 
 
 def test_presence_leaves_out_info_that_json_cannot_carry(api: Api) -> None:
-    api.clock.result(api.node.add_presence("chat:1", "c1", ClientInfo("42", "c1", b"\xff", b"1")))
+    api.node.interest.appear("chat:1", ClientInfo("42", "c1", b"\xff", b"1"))
     answer = api.call("presence", '{"channel":"chat:1"}')
     assert '"c1":{"user":"42","client":"c1","chan_info":1}' in answer

@@ -34,6 +34,7 @@ class Built:
         self._file = folder / "config.json"
         self.clock = FakeClock()
         self.app = Application(self.load(**config), self.clock)
+        self.clock.result(self.app.node.start())
 
     def load(self, **config: Any) -> Config:
         self._file.write_bytes(msgspec.json.encode({"log": {"level": "info"}, **config}))

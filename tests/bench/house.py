@@ -61,6 +61,7 @@ class House:
     def __init__(self, folder: Path) -> None:
         self.clock = CountingClock()
         self.application = Application(config(folder), self.clock)
+        self.clock.result(self.application.start())
         self.connections = Connections(self.application.router.find, self.clock)
         self.node = self.application.node
 

@@ -88,6 +88,7 @@ def test_nothing_of_an_idle_connection_waits(house: House) -> None:
 async def test_a_real_loop_has_no_task_for_an_idle_connection(tmp_path: Path) -> None:
     clock = LoopClock()
     application = Application(config(tmp_path), clock)
+    await application.start()
     server = Server(application.router, clock=clock)
     ((host, port),) = await server.start("127.0.0.1", 0)
     streams = [await asyncio.open_connection(host, port) for _ in range(20)]

@@ -3,12 +3,13 @@
 A test file makes a subclass of ``PresenceContract`` named ``Test…`` and a fixture ``presence``.
 """
 
-from girandola.core.ports import PresenceStore
+from girandola.core.ports import Entry, PresenceStore
 from girandola.model import ClientInfo, PresenceStats
 
 ANNA = ClientInfo("42", "c1", b'{"n":"Anna"}', b'{"m":1}')
 ANNA_AGAIN = ClientInfo("42", "c2")
 NOBODY = ClientInfo("", "c3")
+NOBODY_ELSE = ClientInfo("", "c4")
 
 
 class PresenceContract:
@@ -19,41 +20,40 @@ class PresenceContract:
         assert await presence.stats("a") == PresenceStats(0, 0)
 
     async def test_members_are_listed_by_client(self, presence: PresenceStore) -> None:
-        await presence.add("a", "c1", ANNA)
-        await presence.add("a", "c3", NOBODY)
-        await presence.add("b", "c2", ANNA_AGAIN)
+        await presence.put([Entry("a", ANNA)])
+        await presence.put([Entry("a", NOBODY)])
+        await presence.put([Entry("b", ANNA_AGAIN)])
         assert await presence.members("a") == {"c1": ANNA, "c3": NOBODY}
         assert await presence.members("b") == {"c2": ANNA_AGAIN}
 
     async def test_adding_again_replaces(self, presence: PresenceStore) -> None:
         renamed = ClientInfo("42", "c1", b'{"n":"Anne"}')
-        await presence.add("a", "c1", ANNA)
-        await presence.add("a", "c1", renamed)
+        await presence.put([Entry("a", ANNA)])
+        await presence.put([Entry("a", renamed)])
         assert await presence.members("a") == {"c1": renamed}
         assert await presence.stats("a") == PresenceStats(1, 1)
 
     async def test_removed_members_are_gone(self, presence: PresenceStore) -> None:
-        await presence.add("a", "c1", ANNA)
-        await presence.add("a", "c2", ANNA_AGAIN)
-        await presence.remove("a", "c1")
+        await presence.put([Entry("a", ANNA)])
+        await presence.put([Entry("a", ANNA_AGAIN)])
+        await presence.remove([Entry("a", ANNA)])
         assert await presence.members("a") == {"c2": ANNA_AGAIN}
-        await presence.remove("a", "c2")
+        await presence.remove([Entry("a", ANNA_AGAIN)])
         assert await presence.members("a") == {}
 
     async def test_removing_who_is_not_there_is_harmless(self, presence: PresenceStore) -> None:
-        await presence.remove("a", "c1")
-        await presence.add("a", "c2", ANNA_AGAIN)
-        await presence.remove("a", "c1")
+        await presence.remove([Entry("a", ANNA)])
+        await presence.put([Entry("a", ANNA_AGAIN)])
+        await presence.remove([Entry("a", ANNA)])
         assert await presence.members("a") == {"c2": ANNA_AGAIN}
 
     async def test_users_are_counted_once_and_the_nameless_as_one(
         self, presence: PresenceStore
     ) -> None:
-        for client, info in (("c1", ANNA), ("c2", ANNA_AGAIN), ("c3", NOBODY), ("c4", NOBODY)):
-            await presence.add("a", client, info)
+        await presence.put([Entry("a", info) for info in (ANNA, ANNA_AGAIN, NOBODY, NOBODY_ELSE)])
         assert await presence.stats("a") == PresenceStats(num_clients=4, num_users=2)
 
     async def test_the_members_returned_are_a_copy(self, presence: PresenceStore) -> None:
-        await presence.add("a", "c1", ANNA)
+        await presence.put([Entry("a", ANNA)])
         (await presence.members("a")).clear()
         assert await presence.members("a") == {"c1": ANNA}

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from girandola.core.grants import SubscribeGrant
-from girandola.core.joining import enter, go_live, join
+from girandola.core.joining import begin, enter, go_live, join
 from girandola.core.node import Target
 from girandola.model import ClientInfo, Publication
 from girandola.protocol.commands import Join, Push, Recovery, Subscribed
@@ -151,6 +151,7 @@ def test_an_event_that_fails_concerns_the_subscribers_of_that_codec_only(
     for client in clients:
         grant = SubscribeGrant(push_join_leave=True)
         subscription = enter(client.session, "a", server_side=True)
+        begin(subscription, grant)
         world.clock.result(join(subscription, grant, Recovery()))
         go_live(subscription, Subscribed())
     world.node.hub.broadcast_event("a", Join(ClientInfo("7", "x")))

@@ -70,24 +70,16 @@ def test_a_subscriber_that_goes_while_the_node_subscribes_leaves_nothing() -> No
     assert not world.clock.unfinished
 
 
-def test_a_failed_question_does_not_answer_for_the_others() -> None:
-    """Whoever waited for it asks again."""
+def test_whoever_waits_for_a_question_that_fails_is_told_and_the_next_one_asks_anew() -> None:
     world = World({"": OPEN})
-    asked = world.broker.subscribe
-
-    async def fail_once(channel: str) -> None:
-        world.broker.subscribe = asked  # type: ignore[method-assign]
-        await world.gates.pass_through("answer")
-        raise ConnectionError
-
-    world.broker.subscribe = fail_once  # type: ignore[method-assign]
-    world.gates.shut("answer")
+    world.gates.shut("subscribe")
+    world.gates.broken.add("subscribe")
     first, second = joining(world, 2)
-    assert world.gates.calls["subscribe"] == 0
-    world.gates.open("answer")
-    assert first.closed == (3004, "internal server error")
-    assert second.read() == ['{"id":2,"subscribe":{}}']
-    assert world.gates.calls["subscribe"] == 1
+    world.gates.open("subscribe")
+    failed = '{"code":100,"message":"internal server error","temporary":true}'
+    assert first.read() == second.read() == [f'{{"id":2,"error":{failed}}}']
+    world.gates.broken.clear()
+    assert first.ask('{"id":3,"subscribe":{"channel":"news"}}') == ['{"id":3,"subscribe":{}}']
 
 
 def test_a_channel_lingers_as_long_as_its_options_say() -> None:
@@ -151,7 +143,7 @@ def test_an_engine_without_history_makes_plain_subscriptions() -> None:
     world = World({"": RECOVERY}, ping_interval=0.0)
     broker = Forgetful(world.clock, world.gates)
     world.broker, world.node._broker = broker, broker
-    broker.start(world.node)
+    world.clock.result(broker.start(world.node))
     assert not world.node.keeps_history
     client = world.connect()
     assert client.ask('{"id":2,"subscribe":{"channel":"news","recover":true,"offset":3}}') == [
@@ -172,10 +164,10 @@ def test_presence_is_the_engine_s() -> None:
     world = World()
     info = ClientInfo("42", "c1")
     node: Node = world.node
-    world.clock.result(node.add_presence("news", "c1", info))
+    node.interest.appear("news", info)
     assert world.members("news") == {"c1": info}
     assert world.clock.result(node.presence_stats("news")) == PresenceStats(1, 1)
-    world.clock.result(node.remove_presence("news", "c1"))
+    node.interest.vanish("news", "c1")
     assert world.clock.result(node.presence_stats("news")) == PresenceStats()
     stats = node.stats
     assert (stats.presence_adds, stats.presence_removes, stats.presence_reads) == (1, 1, 3)

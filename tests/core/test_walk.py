@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from girandola.core import joining
+from girandola.core.interest import Interest
 from girandola.core.node import Node
 from girandola.core.subscription import Held, Subscription
 from girandola.model import Publication, StreamPosition
@@ -76,39 +77,40 @@ def with_a_wait_before_the_reply(patch: pytest.MonkeyPatch) -> None:
     join = joining.join
 
     async def join_and_wait(subscription: Subscription, *rest: object) -> object:
-        subscribed = await join(subscription, *rest)  # type: ignore[arg-type]
+        subscribed, outcome = await join(subscription, *rest)  # type: ignore[arg-type]
         subscription.go_live(subscribed.top)
         await subscription.session.node._broker.dawdle()  # type: ignore[attr-defined]
-        return subscribed
+        return subscribed, outcome
 
     patch.setattr(joining, "join", join_and_wait)
 
 
 def with_history_before_listening(patch: pytest.MonkeyPatch) -> None:
-    listen, take_position = Node.listen, joining._take_position
+    register, heard = Node.register, Interest.heard
+    take_position = joining._take_position
 
-    async def not_yet(self: Node, subscription: Subscription) -> None:
+    async def not_yet(self: Interest, channel: str) -> None:
         return None
 
     async def take_and_listen(subscription: Subscription, *rest: object) -> None:
         await take_position(subscription, *rest)  # type: ignore[arg-type]
-        await listen(subscription.session.node, subscription)
+        register(subscription.session.node, subscription)
+        await heard(subscription.session.node.interest, subscription.channel)
 
-    patch.setattr(Node, "listen", not_yet)
+    patch.setattr(Node, "register", lambda self, subscription: None)
+    patch.setattr(Interest, "heard", not_yet)
     patch.setattr(joining, "_take_position", take_and_listen)
 
 
 def with_a_second_joiner_who_does_not_wait(patch: pytest.MonkeyPatch) -> None:
-    listen = Node.listen
+    heard = Interest.heard
 
-    async def impatient(self: Node, subscription: Subscription) -> None:
-        if subscription.channel in self._changing:
-            self.hub.subscribe(subscription)
-            subscription.listening = True
-            return
-        await listen(self, subscription)
+    async def impatient(self: Interest, channel: str) -> None:
+        change = self._channels._changes.get(channel)
+        if change is None or change.waiter is None:
+            await heard(self, channel)
 
-    patch.setattr(Node, "listen", impatient)
+    patch.setattr(Interest, "heard", impatient)
 
 
 def without_skipping_what_was_recovered(patch: pytest.MonkeyPatch) -> None:
@@ -137,13 +139,13 @@ def without_checking_what_was_held(patch: pytest.MonkeyPatch) -> None:
 
 
 def with_a_subscribe_left_open(patch: pytest.MonkeyPatch) -> None:
-    silence = Node.silence
+    ignore = Interest.ignore
 
-    async def hasty(self: Node, subscription: Subscription) -> None:
-        if subscription.channel in self._heard:
-            await silence(self, subscription)
+    def hasty(self: Interest, channel: str, linger: float = 0.0) -> None:
+        if self._channels.holds(channel):
+            ignore(self, channel, linger)
 
-    patch.setattr(Node, "silence", hasty)
+    patch.setattr(Interest, "ignore", hasty)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ left behind.
 import itertools
 import json
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,6 +57,8 @@ class Left(AssertionError):
 class SlowBroker(MemoryBroker):
     """The memory engine, as if it were far away. ``delays`` says how far, call by call."""
 
+    far = True
+
     def __init__(self, clock: FakeClock, delays: Iterator[int]) -> None:
         super().__init__(clock)
         self._fake = clock
@@ -66,9 +68,9 @@ class SlowBroker(MemoryBroker):
         self.drop_next = False
         self.dropped = False
 
-    def start(self, events: BrokerEvents) -> None:
+    async def start(self, events: BrokerEvents) -> None:
         self.node = events
-        super().start(self)  # type: ignore[arg-type]  # joins and leaves are not walked
+        await super().start(self)  # type: ignore[arg-type]  # joins and leaves are not walked
 
     async def dawdle(self) -> None:
         for _ in range(next(self._delays)):
@@ -104,14 +106,14 @@ class SlowBroker(MemoryBroker):
         await self.dawdle()
         return result
 
-    async def subscribe(self, channel: str) -> None:
+    async def subscribe(self, channels: Sequence[str]) -> None:
         await self.dawdle()
-        await super().subscribe(channel)
+        await super().subscribe(channels)
         await self.dawdle()
 
-    async def unsubscribe(self, channel: str, linger: float = 0.0) -> None:
+    async def unsubscribe(self, channels: Mapping[str, float]) -> None:
         await self.dawdle()
-        await super().unsubscribe(channel, linger)
+        await super().unsubscribe(channels)
         await self.dawdle()
 
     async def history(self, channel: str, **how: Any) -> HistoryPage:
@@ -285,6 +287,7 @@ class World:
             policy=OpenPolicy(),
             options=ClientOptions(concurrency=16),
         )
+        self.clock.result(self.node.start())
         self.numbers = itertools.count(1)
         self.log: list[int] = []
         self.published = 0

@@ -17,7 +17,7 @@ class MemoryEngine:
         self.clock = FakeClock()
         self.broker = MemoryBroker(self.clock)
         self.events = Recorder()
-        self.broker.start(self.events)
+        self.clock.result(self.broker.start(self.events))
 
     async def let_pass(self, seconds: float) -> None:
         self.clock.advance(seconds)
@@ -45,7 +45,7 @@ def pending_timers(engine: MemoryEngine) -> int:
 
 def test_a_publication_is_delivered_before_publish_returns(engine: MemoryEngine) -> None:
     """Within the call itself, without a turn of the loop."""
-    engine.clock.result(engine.broker.subscribe("a"))
+    engine.clock.result(engine.broker.subscribe(["a"]))
     publishing = engine.broker.publish("a", message("1"), KEEP)
     with pytest.raises(StopIteration):
         publishing.send(None)
@@ -54,13 +54,13 @@ def test_a_publication_is_delivered_before_publish_returns(engine: MemoryEngine)
 
 def test_nothing_ever_waits(engine: MemoryEngine) -> None:
     broker, result = engine.broker, engine.clock.result
-    result(broker.subscribe("a"))
+    result(broker.subscribe(["a"]))
     result(broker.publish("a", message(), KEEP))
     result(broker.publish_join("a", ClientInfo("42", "c1")))
     result(broker.publish_leave("a", ClientInfo("42", "c1")))
     result(broker.history("a"))
     result(broker.remove_history("a"))
-    result(broker.unsubscribe("a", 5))
+    result(broker.unsubscribe({"a": 5}))
     assert engine.clock.waits == 0
 
 
@@ -81,8 +81,8 @@ def test_the_epoch_is_eight_letters(engine: MemoryEngine) -> None:
 
 def test_without_use_no_timer_runs(engine: MemoryEngine) -> None:
     publish(engine, "a", "1", PublishOptions())
-    engine.clock.result(engine.broker.subscribe("a"))
-    engine.clock.result(engine.broker.unsubscribe("a"))
+    engine.clock.result(engine.broker.subscribe(["a"]))
+    engine.clock.result(engine.broker.unsubscribe({"a": 0.0}))
     assert pending_timers(engine) == 0
 
 
@@ -94,10 +94,10 @@ def test_when_all_has_expired_nothing_is_left_and_no_timer_runs(engine: MemoryEn
         idempotency_key="k",
         idempotency_ttl=10,
     )
-    engine.clock.result(engine.broker.subscribe("a"))
+    engine.clock.result(engine.broker.subscribe(["a"]))
     for channel in "abc":
         publish(engine, channel, "1", options)
-    engine.clock.result(engine.broker.unsubscribe("a", linger=5))
+    engine.clock.result(engine.broker.unsubscribe({"a": 5}))
     assert pending_timers(engine) > 0
     engine.clock.advance(25)
     assert pending_timers(engine) == 0
@@ -150,10 +150,10 @@ def test_a_busy_stream_keeps_what_is_younger_than_its_time(engine: MemoryEngine)
 
 def test_after_its_linger_a_channel_is_inactive(engine: MemoryEngine) -> None:
     options = PublishOptions(history_size=5, history_ttl=60, drop_inactive=True)
-    engine.clock.result(engine.broker.subscribe("a"))
-    engine.clock.result(engine.broker.unsubscribe("a", linger=30))
-    engine.clock.result(engine.broker.subscribe("a"))
-    engine.clock.result(engine.broker.unsubscribe("a", linger=60))
+    engine.clock.result(engine.broker.subscribe(["a"]))
+    engine.clock.result(engine.broker.unsubscribe({"a": 30}))
+    engine.clock.result(engine.broker.subscribe(["a"]))
+    engine.clock.result(engine.broker.unsubscribe({"a": 60}))
     engine.clock.advance(59.5)
     assert engine.broker._is_active("a")
     engine.clock.advance(1)

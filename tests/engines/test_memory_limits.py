@@ -33,7 +33,7 @@ class Small:
 
     def subscribe(self, *channels: str) -> None:
         for channel in channels:
-            self.clock.result(self.broker.subscribe(channel))
+            self.clock.result(self.broker.subscribe([channel]))
 
     @property
     def kept(self) -> set[str]:
@@ -79,7 +79,7 @@ def test_a_stream_in_use_goes_last(engine: Small) -> None:
     engine.subscribe("a")
     engine.publish("b", "c", "d")
     assert engine.kept == {"a", "c", "d"}
-    engine.clock.result(engine.broker.unsubscribe("a"))
+    engine.clock.result(engine.broker.unsubscribe({"a": 0.0}))
     engine.read("e")
     assert engine.kept == {"c", "d", "e"}
 

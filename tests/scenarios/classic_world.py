@@ -49,6 +49,7 @@ class World:
         self._epochs: dict[str, str] = {}
         self.clock = FakeClock(unix_time=NOW)
         self.app = Application(self._load().config, self.clock)
+        self.clock.result(self.app.start())
         self.node = self.app.node
 
     def _load(self) -> Loaded:

@@ -8,14 +8,14 @@ of their making, so that what is random on a real server can stand in a test. Ti
 
 import itertools
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from girandola.auth.jwt import Verifier
 from girandola.channels import Channels
 from girandola.core.grants import publish_options
 from girandola.core.node import Node
-from girandola.core.ports import HistoryPage, PublishResult
+from girandola.core.ports import Entry, HistoryPage, PublishResult
 from girandola.core.session import Session
 from girandola.engines.memory.broker import MemoryBroker
 from girandola.engines.memory.presence import MemoryPresence
@@ -91,14 +91,15 @@ class Engine(MemoryBroker):
         await self._gates.pass_through("publish")
         return await super().publish(channel, *rest)
 
-    async def subscribe(self, channel: str) -> None:
+    async def subscribe(self, channels: Sequence[str]) -> None:
         await self._gates.pass_through("subscribe")
-        await self._gates.pass_through(f"subscribe {channel}")
-        await super().subscribe(channel)
+        for channel in channels:
+            await self._gates.pass_through(f"subscribe {channel}")
+        await super().subscribe(channels)
 
-    async def unsubscribe(self, channel: str, linger: float = 0.0) -> None:
+    async def unsubscribe(self, channels: Mapping[str, float]) -> None:
         await self._gates.pass_through("unsubscribe")
-        await super().unsubscribe(channel, linger)
+        await super().unsubscribe(channels)
 
     async def publish_join(self, channel: str, info: ClientInfo) -> None:
         await self._gates.pass_through("publish_join")
@@ -122,14 +123,14 @@ class Members(MemoryPresence):
         super().__init__()
         self._gates = gates
 
-    async def add(self, channel: str, client: str, info: ClientInfo) -> None:
-        await self._gates.pass_through("add")
-        await super().add(channel, client, info)
-        await self._gates.pass_through("added")
+    async def put(self, entries: Sequence[Entry]) -> None:
+        await self._gates.pass_through("put")
+        await super().put(entries)
+        await self._gates.pass_through("have put")
 
-    async def remove(self, channel: str, client: str) -> None:
+    async def remove(self, entries: Sequence[Entry]) -> None:
         await self._gates.pass_through("remove")
-        await super().remove(channel, client)
+        await super().remove(entries)
 
     def is_empty(self) -> bool:
         """Tell whether nobody is anywhere."""
@@ -175,6 +176,7 @@ class World:
             name="world",
             version="1.0 girandola",
         )
+        self.clock.result(self.node.start())
         # Timers that are spread by chance stand in the middle.
         self.node.random = lambda: 0.5
         self._names = (f"c{number}" for number in itertools.count(1))

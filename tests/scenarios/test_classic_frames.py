@@ -228,7 +228,7 @@ def test_an_engine_that_fails_while_subscribing_ends_the_connection(
         raise Broken
 
     client = World(tmp_path, presence=True).client()
-    monkeypatch.setattr(MemoryPresence, "add", fail)
+    monkeypatch.setattr(MemoryPresence, "put", fail)
     assert client.call("subscribe", '{"channel":"a"}') == []
     assert client.end == '{"reason":"internal server error","reconnect":true}'
 

@@ -388,27 +388,15 @@ def test_without_join_leave_nobody_hears_of_anybody() -> None:
     assert witness.read() == []
 
 
-def test_connections_reassert_their_presence() -> None:
-    """Every ``client.presence_update_interval``, the first time somewhere in its second half."""
-    world = World({"": PRESENCE}, ping_interval=0.0, presence_update_interval=20.0)
-    world.node.random = lambda: 0.0
-    world.subscribed("news")
-    assert world.gates.calls["add"] == 1
-    world.advance(10.2)
-    assert world.gates.calls["add"] == 2
-    world.advance(20.1)
-    assert world.gates.calls["add"] == 3
-
-
 def test_presence_made_too_late_is_not_taken_back_from_the_next_subscription() -> None:
     """Unsubscribed and subscribed again while the first entry was being made."""
     world = World({"": PRESENCE}, concurrency=4)
     client = world.connect()
-    world.gates.shut("added")
+    world.gates.shut("have put")
     client.send('{"id":2,"subscribe":{"channel":"news"}}')
     client.send('{"id":3,"unsubscribe":{"channel":"news"}}')
     client.send('{"id":4,"subscribe":{"channel":"news"}}')
-    world.gates.open("added")
+    world.gates.open("have put")
     assert '{"id":4,"subscribe":{}}' in client.read()
     assert list(world.members("news")) == ["c1"]
 
@@ -417,9 +405,9 @@ def test_presence_that_is_reasserted_too_late_is_taken_back() -> None:
     """The client left while its entry was being renewed: no ghost stays."""
     world = World({"": PRESENCE}, ping_interval=0.0, presence_update_interval=20.0)
     client = world.subscribed("news")
-    world.gates.shut("add")
+    world.gates.shut("put")
     world.advance(20.1)
     client.hang_up()
     assert world.presence.is_empty()
-    world.gates.open("add")
+    world.gates.open("put")
     assert world.presence.is_empty()

@@ -271,11 +271,11 @@ def test_a_subscription_that_fails_fails_the_whole_connect() -> None:
 
 def test_a_peer_that_hangs_up_while_connecting_leaves_nothing() -> None:
     world = World({"": OPEN | {"presence": True}})
-    world.gates.shut("add")
+    world.gates.shut("put")
     client = world.open()
     client.send(connect_line(channels=["news", "more"]))
     client.hang_up()
-    world.gates.open("add")
+    world.gates.open("put")
     assert has_left(world, client)
     assert not world.node.hub.num_subscriptions
     assert world.presence.is_empty()

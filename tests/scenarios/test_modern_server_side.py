@@ -4,8 +4,8 @@ import pytest
 
 from girandola import errors
 from girandola.core.grants import SubscribeGrant
-from girandola.core.node import Target
-from girandola.errors import Disconnect, Error, UnsubscribeCode
+from girandola.core.node import SETTLE_TIMEOUT, Target
+from girandola.errors import Disconnect, Error, Unavailable, UnsubscribeCode
 from tests.auth.tokens import NOW
 from tests.scenarios.modern_world import OPEN, RECOVERY, World, connect_line
 
@@ -89,7 +89,7 @@ def test_an_engine_that_fails_leaves_the_connection_without_the_channel() -> Non
     world = World()
     client = world.connect()
     world.gates.broken.add("subscribe")
-    with pytest.raises(ConnectionError):
+    with pytest.raises(Unavailable):
         subscribe(world, Target("42"))
     assert client.read() == []
     assert not client.session.subscriptions
@@ -315,11 +315,37 @@ def test_a_connect_under_way_does_not_outlive_a_shutdown() -> None:
     world.gates.shut("subscribe")
     client = world.open()
     client.send(connect_line(channels=["news"]))
-    world.clock.result(world.node.shutdown())
+    world.clock.spawn(world.node.shutdown())
     world.gates.open("subscribe")
     assert client.read() == []
     assert client.closed == (3001, "shutdown")
     assert world.broker.is_idle()
+
+
+def test_a_shutdown_ends_when_nothing_of_the_node_is_left_in_the_engine() -> None:
+    world = World({"": OPEN | {"presence": True}})
+    world.subscribed("news")
+    world.gates.shut("remove")
+    ended: list[bool] = []
+
+    async def shut_down() -> None:
+        await world.node.shutdown()
+        ended.append(world.presence.is_empty())
+
+    world.clock.spawn(shut_down())
+    world.advance(1)
+    assert ended == []
+    world.gates.open("remove")
+    assert ended == [True]
+
+
+def test_a_shutdown_does_not_wait_for_an_engine_that_is_away() -> None:
+    world = World({"": OPEN | {"presence": True}})
+    world.subscribed("news")
+    world.gates.broken |= {"remove", "unsubscribe"}
+    world.clock.spawn(world.node.shutdown())
+    world.advance(SETTLE_TIMEOUT)
+    assert not world.clock.unfinished
 
 
 def test_a_node_without_clients_shuts_down_at_once() -> None:

@@ -10,6 +10,7 @@ from tests.scenarios.modern_world import HISTORY, OPEN, RECOVERY, World, sub_tok
 UNKNOWN = '{"code":102,"message":"unknown channel"}'
 DENIED = '{"code":103,"message":"permission denied"}'
 ALREADY = '{"code":105,"message":"already subscribed"}'
+INTERNAL = '{"code":100,"message":"internal server error","temporary":true}'
 LIMIT = '{"code":106,"message":"limit exceeded"}'
 BAD = '{"code":107,"message":"bad request"}'
 NOT_AVAILABLE = '{"code":108,"message":"not available"}'
@@ -96,17 +97,21 @@ def test_one_subscription_too_many_is_refused() -> None:
     assert client.ask(subscribe("two")) == granted()
 
 
-@pytest.mark.parametrize("method", ["subscribe", "history", "add"])
-def test_an_engine_that_fails_while_subscribing_ends_the_connection(method: str) -> None:
-    """3004: the client comes back to a clean start; nobody else is concerned."""
+@pytest.mark.parametrize("method", ["subscribe", "history", "put"])
+def test_an_engine_that_fails_while_subscribing_is_a_temporary_error(method: str) -> None:
+    """Error 100, after which libraries try again; nothing of the subscription is left."""
     world = World({"": RECOVERY | {"presence": True}})
     other = world.subscribed("other")
     client = world.connect()
     world.gates.broken.add(method)
-    assert client.ask(subscribe("news")) == []
-    assert client.closed == (3004, "internal server error")
+    assert client.ask(subscribe("news")) == refused(INTERNAL)
+    assert client.closed is None
     assert other.closed is None
     assert world.node.hub.num_subscriptions == 1
+    world.gates.broken.clear()
+    world.advance(20)
+    assert world.members("news") == {}
+    assert client.ask(subscribe("news")) != refused(INTERNAL)
 
 
 # ── 5.1 results ──────────────────────────────────────────────────────────────────────────────

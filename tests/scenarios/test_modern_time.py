@@ -332,13 +332,14 @@ def test_a_connection_that_is_not_refreshed_in_time_is_closed() -> None:
 
 
 def test_a_connection_with_nothing_to_look_after_is_left_alone() -> None:
-    world = World({"": OPEN | {"presence": True}, "plain": OPEN}, ping_interval=0.0)
+    """Presence and positions are the node's to look after, not each connection's."""
+    world = World({"": OPEN | {"presence": True}}, ping_interval=0.0)
     client = world.connect()
-    client.subscribe("plain:news")
-    assert client.session.slot == NOWHERE
     client.subscribe("news")
+    assert client.session.slot == NOWHERE
+    client.subscribe("$news", f',"token":"{sub_token("$news", exp=NOW + 60)}"')
     assert client.session.slot != NOWHERE
-    client.send('{"id":3,"unsubscribe":{"channel":"news"}}')
+    client.send('{"id":4,"unsubscribe":{"channel":"$news"}}')
     world.advance(60)
     assert client.session.slot == NOWHERE
 

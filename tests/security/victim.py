@@ -164,6 +164,7 @@ class Victim:
         self._sockets: list[ClientConnection] = []
 
     async def start(self) -> None:
+        await self.app.start()
         ((_, self.port),) = await self.server.start("127.0.0.1", 0)
         await self.neighbours.arrive()
 

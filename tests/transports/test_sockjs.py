@@ -882,6 +882,7 @@ class Wire:
         )
         self.clock = FakeClock()
         self.app = Application(load(str(file)).config, self.clock)
+        self.clock.result(self.app.start())
         self.node = self.app.node
         self.connections = Connections(self.app.router.find, self.clock)
 

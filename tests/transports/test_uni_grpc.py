@@ -136,6 +136,7 @@ class Running:
         self._channels: list[Any] = []
 
     async def start(self) -> None:
+        await self.node.start()
         self.port = await self.door.start()
         self._channel = self.channel()
 
@@ -695,6 +696,7 @@ class Held:
     def __init__(self, folder: Path, **client: Any) -> None:
         self.clock = FakeClock(time.time())
         self.node = application(folder, self.clock, **client).node
+        self.clock.result(self.node.start())
         self.node.random = lambda: 1.0
         self.ends = 0
         self.transport = UniGrpcTransport(self.clock, "192.0.2.1:5000", self._count_end)

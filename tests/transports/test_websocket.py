@@ -198,6 +198,7 @@ class Running:
         self._stopped = False
 
     async def start(self) -> None:
+        await self.app.start()
         ((_, self.port),) = await self.server.start("127.0.0.1", 0)
 
     def url(self, query: str = "") -> str:
@@ -591,6 +592,7 @@ class Wire:
         file.write_text(json.dumps(merged(changes)))
         self.clock = FakeClock()
         self.app = Application(load(str(file)).config, self.clock)
+        self.clock.result(self.app.start())
         self.node = self.app.node
         self.node.random = lambda: 1.0  # a first ping comes after a whole interval, too
 

@@ -6,6 +6,7 @@ Rules: modern.md section 10.2, and classic.md section 8.1 for ``drop_inactive``.
 """
 
 import logging
+from collections.abc import Mapping, Sequence
 
 from girandola.core.grants import PublishOptions
 from girandola.core.ports import BrokerEvents, Clock, HistoryPage, PublishResult
@@ -34,6 +35,7 @@ class MemoryBroker:
     channel begins a new one, whose epoch tells clients that they cannot recover.
     """
 
+    far = False
     keeps_history = True
 
     def __init__(self, clock: Clock, max_streams: int = 0) -> None:
@@ -50,9 +52,16 @@ class MemoryBroker:
         self._linger_deadlines = Deadlines(clock, self._look_at_lingering)
         self._answers = _Answers(clock)
 
-    def start(self, events: BrokerEvents) -> None:
+    async def start(self, events: BrokerEvents) -> None:
         """See ``Broker.start``."""
         self._events = events
+
+    async def check(self) -> None:
+        """See ``Engine.check``."""
+
+    async def close(self) -> None:
+        """See ``Engine.close``."""
+        self._events = None
 
     # ── publishing ───────────────────────────────────────────────────────────────────────────
 
@@ -119,20 +128,22 @@ class MemoryBroker:
 
     # ── subscriptions ────────────────────────────────────────────────────────────────────────
 
-    async def subscribe(self, channel: str) -> None:
+    async def subscribe(self, channels: Sequence[str]) -> None:
         """See ``Broker.subscribe``."""
-        self._subscribed.add(channel)
-        self._changes_use(channel)
+        for channel in channels:
+            self._subscribed.add(channel)
+            self._changes_use(channel)
 
-    async def unsubscribe(self, channel: str, linger: float = 0.0) -> None:
+    async def unsubscribe(self, channels: Mapping[str, float]) -> None:
         """See ``Broker.unsubscribe``."""
-        self._subscribed.discard(channel)
-        self._changes_use(channel)
-        if linger > 0:
-            until = self._clock.now() + linger
-            if channel not in self._lingering:
-                self._linger_deadlines.watch(channel, until)
-            self._lingering[channel] = until
+        for channel, linger in channels.items():
+            self._subscribed.discard(channel)
+            self._changes_use(channel)
+            if linger > 0:
+                until = self._clock.now() + linger
+                if channel not in self._lingering:
+                    self._linger_deadlines.watch(channel, until)
+                self._lingering[channel] = until
 
     def _changes_use(self, channel: str) -> None:
         stream = self._streams.get(channel)

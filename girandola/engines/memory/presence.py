@@ -4,27 +4,43 @@ Knows no time: entries live until they are removed, since they die with the proc
 the methods ever waits.
 """
 
+from collections.abc import Sequence
+
+from girandola.core.ports import Entry
 from girandola.model import ClientInfo, PresenceStats
 
 
 class MemoryPresence:
     """``core.ports.PresenceStore`` in dictionaries."""
 
+    far = False
+
     def __init__(self) -> None:
         self._channels: dict[str, dict[str, ClientInfo]] = {}
 
-    async def add(self, channel: str, client: str, info: ClientInfo) -> None:
-        """See ``PresenceStore.add``."""
-        self._channels.setdefault(channel, {})[client] = info
+    async def start(self) -> None:
+        """See ``PresenceStore.start``."""
 
-    async def remove(self, channel: str, client: str) -> None:
+    async def check(self) -> None:
+        """See ``Engine.check``."""
+
+    async def close(self) -> None:
+        """See ``Engine.close``."""
+
+    async def put(self, entries: Sequence[Entry]) -> None:
+        """See ``PresenceStore.put``."""
+        for entry in entries:
+            self._channels.setdefault(entry.channel, {})[entry.info.client] = entry.info
+
+    async def remove(self, entries: Sequence[Entry]) -> None:
         """See ``PresenceStore.remove``."""
-        members = self._channels.get(channel)
-        if members is None:
-            return
-        members.pop(client, None)
-        if not members:
-            del self._channels[channel]
+        for entry in entries:
+            members = self._channels.get(entry.channel)
+            if members is None:
+                continue
+            members.pop(entry.info.client, None)
+            if not members:
+                del self._channels[entry.channel]
 
     async def members(self, channel: str) -> dict[str, ClientInfo]:
         """See ``PresenceStore.members``."""
