@@ -149,9 +149,7 @@ def test_what_is_granted_otherwise_differs_too() -> None:
 
 
 def test_rules_of_older_generations_are_asked_too() -> None:
-    strict = Config(
-        client=KEY, legacy=LegacyOptions(tokens_on_private_channels_only=True)
-    )
+    strict = Config(client=KEY, legacy=LegacyOptions(tokens_on_private_channels_only=True))
     assert differing(compared(config(), strict, "42", "news")) == ["subscribe with a token"]
 
 

@@ -68,9 +68,7 @@ def migrate(tmp_path: Path) -> Migrate:
 
 @pytest.mark.parametrize("format_", FORMATS)
 @pytest.mark.parametrize("example", STARTING, ids=lambda example: str(example.id))
-def test_an_example_migrated_means_the_same(
-    tmp_path: Path, example: Example, format_: str
-) -> None:
+def test_an_example_migrated_means_the_same(tmp_path: Path, example: Example, format_: str) -> None:
     path, environ = source(tmp_path, example)
     result = saved(tmp_path, migrated(path, format_, environ), format_)
     after = load(result)
