@@ -76,7 +76,7 @@ def _told(found: Migration) -> list[str]:
     before = found.before
     return [
         f"{before.path}: read as v{before.generation}: {before.why}",
-        *(f"warning: {line}" for line in before.warnings),
+        *(f"warning: {line}" for line in dict.fromkeys(before.warnings)),
         *(f"note: {line}" for line in found.notes),
     ]
 

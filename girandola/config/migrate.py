@@ -18,7 +18,7 @@ from girandola.config.file import parsed, read_file
 from girandola.config.keys import lower_cased
 from girandola.config.layers import NAMESPACES, Given
 from girandola.config.load import Loaded, Read, completed, read_with, value_at
-from girandola.config.names import TOP
+from girandola.config.names import NOT_BUILT, TOP
 from girandola.config.problems import ConfigError, Problem, show
 from girandola.config.schema import NAMESPACE_OPTIONS, OPTIONS, Config
 from girandola.config.unbuilt import UNBUILT, UNBUILT_CHANNEL, is_default
@@ -229,6 +229,11 @@ def _notes(before: Loaded, engine: Given | None) -> Iterator[str]:
         yield (
             f"{_ENGINE}: {show(engine.value)} is written, but not built yet: until then the server "
             "does not start with it"
+        )
+    if any(NOT_BUILT in line for line in before.warnings):
+        yield (
+            "options of 2018 that are not built yet are not written; add them by their names of "
+            "today"
         )
     if before.generation in _OPEN_BY_DEFAULT:
         yield from _opened(before)

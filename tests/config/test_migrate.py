@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from girandola.config import migrate as migrate_module
 from girandola.config.dump import tree, written
+from girandola.config.generations.flat import TOP_OPTIONS, options_of
 from girandola.config.layers import Given
 from girandola.config.load import ConfigError, Loaded, load, read
 from girandola.config.migrate import Migration, migrated
@@ -117,6 +119,44 @@ def test_any_configuration_migrated_means_the_same(
         assert lines_but_expected(after) == []
 
 
+def wide(generation: int) -> st.SearchStrategy[dict[str, Any]]:
+    """Draw any options of one of v2 to v5, with values that are not the defaults."""
+    seconds: Any = 7 if generation == 2 else "7s"
+    by_kind = {
+        "bool": st.booleans(),
+        "int": st.just(7),
+        "string": st.sampled_from(["aa", "", "7"]),
+        "list": st.just(["aa", "bb"]),
+        "commas": st.just("aa,bb"),
+        "interval": st.just(seconds),
+        "timeout": st.just(seconds),
+        "object": st.just({"enabled": True}),
+    }
+    known = {n: by_kind.get(o.kind) for n, o in options_of(generation, TOP_OPTIONS).items()}
+    optional = {name: values for name, values in known.items() if values is not None}
+    return st.lists(st.sampled_from(sorted(optional)), max_size=6, unique=True).flatmap(
+        lambda names: st.fixed_dictionaries({name: optional[name] for name in names})
+    )
+
+
+@settings(max_examples=100, deadline=None)
+@given(data=st.data(), generation=st.integers(2, 5), format_=st.sampled_from(FORMATS))
+def test_whatever_options_of_v2_to_v5_are_set_mean_the_same(
+    data: st.DataObject, generation: int, format_: str
+) -> None:
+    options = {"generation": f"v{generation}"} | data.draw(wide(generation))
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "config.json"
+        path.write_text(json.dumps(options))
+        try:
+            before = load(str(path))
+        except ConfigError:
+            return
+        result = saved(Path(name), migrated(str(path), format_), format_)
+        assert load(result).config == before.config
+        assert carried(read(result).carried) == carried(read(str(path)).carried)
+
+
 @settings(max_examples=60, deadline=None)
 @given(data=st.data(), format_=st.sampled_from(FORMATS))
 def test_every_option_of_today_is_kept(data: st.DataObject, format_: str) -> None:
@@ -194,6 +234,12 @@ def test_a_closed_generation_is_not_said_to_be_open(migrate: Migrate) -> None:
 def test_rules_that_only_legacy_options_can_say_are_named(migrate: Migrate) -> None:
     notes = migrate({"generation": "v3"}).notes
     assert any("legacy.gate_anonymous" in line and "rules of v3" in line for line in notes)
+
+
+def test_options_of_2018_that_are_not_written_are_told_of(migrate: Migrate) -> None:
+    notes = migrate({"generation": "v1", "secret": "s", "redis_password": "hush"}).notes
+    assert any(line.startswith("options of 2018 that are not built yet") for line in notes)
+    assert not any("2018" in line for line in migrate({"generation": "v1", "secret": "s"}).notes)
 
 
 def test_an_engine_that_is_not_built_is_written_with_a_note(migrate: Migrate) -> None:
@@ -284,6 +330,7 @@ def test_values_that_only_one_format_has_are_written_in_another(
     ("suffix", "text", "to"),
     [
         (".toml", "[graphite]\nport = inf\n", "json"),
+        (".toml", "[graphite]\nport = nan\n", "toml"),
         (".json", '{"client": {"token": {"hmac_secret_key": "hush\\ud800"}}}', "json"),
         (".json", '{"client": {"token": {"hmac_secret_key": "hush\\ud800"}}}', "yaml"),
         (".json", '{"client": {"token": {"hmac_secret_key": "hush\\ud800"}}}', "toml"),
@@ -298,3 +345,13 @@ def test_what_a_format_cannot_say_is_an_error_that_shows_no_value(
         migrated(str(path), to)
     assert "hush" not in str(caught.value)
     assert len(caught.value.problems) == 1
+
+
+def test_nothing_is_returned_that_does_not_read_back_to_the_same(
+    migrate: Migrate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrate_module, "rendered", lambda *_: '{"generation": "v6"}')
+    with pytest.raises(ConfigError) as caught:
+        migrate({"generation": "v5", "api_key": "hush", "grpc_api": True})
+    assert [problem.name for problem in caught.value.problems][:1] == ["http_api.key"]
+    assert "hush" not in str(caught.value)
