@@ -14,6 +14,17 @@ from girandola.config.migrate import Migration, migrated
 from girandola.config.problems import ConfigError, Problem, one_line
 
 
+def _texts(
+    context: click.Context, option: click.Parameter, value: tuple[str, str] | None
+) -> tuple[str, str] | None:
+    """Refuse arguments that are no UTF-8: no client can have such a name."""
+    try:
+        "".join(value or ()).encode()
+    except UnicodeEncodeError:
+        raise click.BadParameter("expected UTF-8") from None
+    return value
+
+
 @click.command("migrateconfig")
 @click.argument("file")
 @click.option("-o", "--output", default="", help="Write this file, which is new, not stdout.")
@@ -34,6 +45,7 @@ from girandola.config.problems import ConfigError, Problem, one_line
     "--explain",
     nargs=2,
     metavar="USER CHANNEL",
+    callback=_texts,
     help="Show what USER ('': anonymous) may do in CHANNEL before and after; exit with 1 if that "
     "differs.",
 )

@@ -116,6 +116,17 @@ def test_subscription_tokens_with_options_of_their_own_need_a_key_of_their_own()
     assert answers(config(client), "42", "news")["subscribe with a token"] == 103
 
 
+def test_subscription_tokens_of_their_own_say_the_user_as_their_options_want() -> None:
+    apart = SubscriptionTokenOptions(enabled=True, hmac_secret_key="q", user_id_claim="uid")
+    client = ClientSection(token=KEY.token, subscription_token=apart)
+    assert answers(config(client), "42", "news")["subscribe with a token"] == 0
+
+
+def test_subscription_tokens_name_the_connection() -> None:
+    options = Config(client=KEY, legacy=LegacyOptions(subscription_token_owner="client"))
+    assert answers(options, "42", "news")["subscribe with a token"] == 0
+
+
 def test_the_header_that_names_users_is_asked_about_where_there_is_one() -> None:
     found = answers(config(ClientSection(user_id_http_header="X-User")), "42", "news")
     assert found["connect with user_id_http_header"] == 0

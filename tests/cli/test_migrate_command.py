@@ -44,6 +44,13 @@ def test_the_configuration_goes_to_stdout_and_what_is_said_to_stderr(
     assert "hush" not in err
 
 
+def test_a_line_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """One endpoint of v3 sets three options of today that are not built yet."""
+    Path("old.json").write_text(json.dumps(V3 | {"proxy_connect_endpoint": "http://b"}))
+    run("old.json")
+    assert capsys.readouterr().err.count('"proxy_connect_endpoint"') == 1
+
+
 @pytest.mark.parametrize("name", ["new.json", "new.toml", "new.yaml", "new.yml"])
 def test_a_new_file_is_written_for_its_owner_in_the_format_of_its_name(name: str) -> None:
     assert run("old.json", "-o", name) == 0
@@ -175,3 +182,10 @@ def test_explain_says_which_key_is_none(capsys: pytest.CaptureFixture[str]) -> N
 def test_what_is_said_has_no_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("old.json", "--explain", "\x1b[0m", "x\n\x1b[0m") == 0
     assert "\x1b" not in capsys.readouterr().err
+
+
+def test_a_user_that_is_no_text_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("old.json", "--explain", "\udcff", "x") == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.endswith("Error: Invalid value for '--explain': expected UTF-8\n")

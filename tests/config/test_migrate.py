@@ -315,6 +315,7 @@ def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
         (".toml", "[usage_stats]\ndisabled = 2020-01-01\n", "json", '"disabled": "2020-01-01"'),
         (".yaml", "prometheus: {enabled: yes}\n", "yaml", "enabled: 'yes'"),
         (".json", '{"proxies": [{"name": "p", "endpoint": null}]}', "toml", 'name = "p"'),
+        (".json", '{"proxies": [null, {"name": "p", "endpoint": "e"}]}', "toml", 'name = "p"'),
         (".json", '{"graphite": {"tags": true, "host": null}}', "toml", "tags = true"),
     ],
 )
@@ -334,6 +335,7 @@ def test_values_that_only_one_format_has_are_written_in_another(
         (".json", '{"client": {"token": {"hmac_secret_key": "hush\\ud800"}}}', "json"),
         (".json", '{"client": {"token": {"hmac_secret_key": "hush\\ud800"}}}', "yaml"),
         (".json", '{"client": {"token": {"hmac_secret_key": "hush\\ud800"}}}', "toml"),
+        (".json", '{"generation": "v6", "graphite": {"prefix": "hush\\ud800"}}', "json"),
     ],
 )
 def test_what_a_format_cannot_say_is_an_error_that_shows_no_value(
