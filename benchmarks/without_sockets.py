@@ -25,7 +25,7 @@ import uvloop
 from girandola.app.build import Application
 from girandola.app.clock import LoopClock
 from girandola.config.load import Sources
-from girandola.net.http import Connections
+from girandola.net.connections import Connections
 from girandola.transports.base import Framing
 
 KEY = "k" * 32

@@ -456,6 +456,16 @@ class ClassicOptions(Struct, frozen=True, kw_only=True):
     connection_lifetime: Annotated[
         Duration, Meta(ge=0, description="How long 2018 tokens are valid; 0: for ever.")
     ] = 0.0
+    max_signed_body_size: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=64 * 1024 * 1024,
+            description="Largest body, in bytes, of a 2018 API request: its sign can be checked "
+            "only when all of it is here. Who also shows http_api.key may send "
+            "http_api.max_body_size.",
+        ),
+    ] = 1024 * 1024
     sockjs_handler_prefix: Annotated[
         str,
         Meta(
@@ -762,6 +772,21 @@ class HttpApiOptions(Struct, frozen=True, kw_only=True):
     max_body_size: Annotated[
         int, Meta(ge=1, description="Largest request body, in bytes (girandola).")
     ] = 64 * 1024 * 1024
+    max_batch_size: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="Most commands in one request, in the API of every generation (girandola).",
+        ),
+    ] = 10_000
+    max_broadcast_size: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="Most channels of one broadcast, and most entries of any other list or map "
+            "in a request, payloads excepted (girandola).",
+        ),
+    ] = 100_000
 
 
 class RpcPingOptions(Struct, frozen=True, kw_only=True):

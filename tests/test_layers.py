@@ -8,7 +8,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "girandola"
 TIERS: tuple[str, ...] = (
-    "model errors channels options regex",
+    "model errors channels globs options regex",
     "protocol",
     "core",
     "engines auth proxy net observe",

@@ -1,38 +1,36 @@
 """The server API of 2018: signed commands, alone or in an array; replies always in an array.
 
 There are no keys: a request is signed with an HMAC over its exact bytes. Everything here is
-classic.md section 5; the metric names are those of section 9.
+classic.md section 5.
 """
 
 import logging
-import re
-import resource
 from collections.abc import Awaitable, Callable
-from itertools import product
 from typing import Any
-from urllib.parse import unquote_to_bytes
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, field
 
 from girandola.api import schema
-from girandola.api.http import json_response, refuse
-from girandola.api.methods import Methods
+from girandola.api.classic_metrics import node_info
+from girandola.api.http import json_response, refuse, refuse_as_too_much
+from girandola.api.methods import Methods, too_many
+from girandola.api.signed_forms import BadRequest, is_json, signed_data
 from girandola.auth import signs
 from girandola.core.grants import publish_options
 from girandola.core.node import Target
-from girandola.core.stats import Stats
 from girandola.errors import INTERNAL, UNKNOWN_CHANNEL, Reject
-from girandola.model import ClientInfo, NodeInfo, Publication, StreamPosition
+from girandola.model import ClientInfo, Publication, StreamPosition
 from girandola.net.http import Request, Response
 from girandola.protocol import raw_json
+from girandola.protocol.json_requests import Reader, TooMany
+from girandola.protocol.json_requests import Request as ReadRequest
+from girandola.protocol.json_values import elements
+from girandola.protocol.payloads import fits
 from girandola.protocol.raw_json import Unreadable
 from girandola.protocol.uid import positioned
 
 logger = logging.getLogger(__name__)
-
-MAX_FIELDS = 100
-"""Most fields of a form."""
 
 METRICS_INTERVAL = 60
 """Seconds, as callers of ``stats`` are told."""
@@ -43,7 +41,7 @@ INVALID_MESSAGE = "invalid message"
 # ── what is said ─────────────────────────────────────────────────────────────────────────────
 
 
-class Command(Struct):
+class Command(ReadRequest):
     """One command."""
 
     uid: str = ""
@@ -51,7 +49,7 @@ class Command(Struct):
     params: Raw = schema.ABSENT
 
 
-class PublishParams(Struct):
+class PublishParams(ReadRequest):
     """Parameters of publish."""
 
     channel: str = ""
@@ -60,28 +58,28 @@ class PublishParams(Struct):
     uid: str = ""
 
 
-class BroadcastParams(Struct):
+class BroadcastParams(ReadRequest):
     """Parameters of broadcast."""
 
-    channels: list[str] = []
+    channels: list[str] = field(default_factory=list)
     data: Raw = schema.ABSENT
     client: str = ""
 
 
-class UserParams(Struct):
+class UserParams(ReadRequest):
     """Parameters of unsubscribe and disconnect; an empty channel stands for all."""
 
     user: str = ""
     channel: str = ""
 
 
-class ChannelParams(Struct):
+class ChannelParams(ReadRequest):
     """Parameters of presence and history."""
 
     channel: str = ""
 
 
-class NoParams(Struct):
+class NoParams(ReadRequest):
     """Parameters of what takes none."""
 
 
@@ -93,115 +91,82 @@ class Answer(Struct):
     advice: str = ""
 
 
-class BadRequest(Exception):
-    """The whole request is answered with 400; the message says why, for the log."""
-
-
 # ── one request ──────────────────────────────────────────────────────────────────────────────
 
 
+def refusal(secret: str, insecure: bool, request: Request) -> Response | None:
+    """Return what is answered to somebody who may not call, as far as the head tells.
+
+    It tells that there is no sign at all; whether one is right is for ``handle`` to see.
+    """
+    if insecure:
+        return None
+    if not secret:
+        return refuse(400, request, "2018 API: classic.secret is not set, so no sign is right")
+    if is_json(request) and not request.headers.get("x-api-sign"):
+        return refuse(400, request, "2018 API: expected a sign")
+    return None
+
+
 async def handle(methods: Methods, secret: str, insecure: bool, request: Request) -> Response:
-    """Answer a request, whatever its HTTP method and its path below the API's."""
+    """Answer a request, whatever its HTTP method and its path below the API's.
+
+    The caller was admitted by ``refusal``.
+    """
     try:
-        data, sign = _signed_data(request)
+        data, sign = signed_data(request)
         if not insecure and not sign:
             raise BadRequest("expected a sign")
         if not data:
             raise BadRequest("expected data")
-        if not insecure and not secret:
-            raise BadRequest("classic.secret is not set, so no sign can be verified")
         if not insecure and not signs.is_api_sign(secret, data, sign):
             return refuse(401, request, "wrong sign of 2018")
         return json_response(await _answer_all(methods, data))
+    except Reject as reject:
+        return refuse_as_too_much(request, reject)
     except (BadRequest, Unreadable) as error:
         return refuse(400, request, f"2018 API: {error}")
 
 
-def _signed_data(request: Request) -> tuple[bytes, str]:
-    """Return the commands as bytes, and their sign (classic.md section 5.2)."""
-    content_type = request.headers.get("content-type", "")
-    if content_type.lower().startswith("application/json"):
-        return request.body, request.headers.get("x-api-sign", "")
-    fields: dict[bytes, bytes] = {}
-    for name, value in _form(content_type, request) + _urlencoded(
-        request.query.encode("latin-1", "replace")
-    ):
-        fields.setdefault(name, value)
-    return fields.get(b"data", b""), fields.get(b"sign", b"").decode("latin-1")
-
-
-def _form(content_type: str, request: Request) -> list[tuple[bytes, bytes]]:
-    kind, _, parameters = content_type.partition(";")
-    kind = kind.strip().lower()
-    if kind == "application/x-www-form-urlencoded":
-        return _urlencoded(request.body)
-    if kind == "multipart/form-data":
-        boundary = _BOUNDARY.search(parameters)
-        if boundary is None:
-            raise BadRequest("expected a boundary in the content type")
-        return _multipart(request.body, boundary.group(1).encode("latin-1", "replace"))
-    return []
-
-
-def _urlencoded(text: bytes) -> list[tuple[bytes, bytes]]:
-    """Return the fields of a form or query as bytes, which urllib's parse_qsl cannot do."""
-    pairs = text.replace(b"+", b" ").split(b"&", MAX_FIELDS)[:MAX_FIELDS]
-    fields = (pair.partition(b"=") for pair in pairs)
-    return [(unquote_to_bytes(name), unquote_to_bytes(value)) for name, _, value in fields]
-
-
-_BOUNDARY = re.compile(r'boundary="?([^";,]{1,200})"?', re.IGNORECASE)
-_DISPOSITION = re.compile(rb"^content-disposition:([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
-_NAME = re.compile(rb';\s*name="?([^";]*)"?', re.IGNORECASE)
-
-
-def _multipart(body: bytes, boundary: bytes) -> list[tuple[bytes, bytes]]:
-    """Return the fields of a multipart form that are not files, as the exact bytes sent."""
-    fields = []
-    _, *parts = (b"\r\n" + body).split(b"\r\n--" + boundary, MAX_FIELDS)
-    for part in parts:
-        head, separator, value = part.partition(b"\r\n\r\n")
-        disposition = _DISPOSITION.search(head)
-        if not separator or disposition is None or b"filename" in disposition.group(1).lower():
-            continue
-        name = _NAME.search(disposition.group(1))
-        if name is not None:
-            fields.append((name.group(1), value))
-    return fields
-
-
 # ── commands ─────────────────────────────────────────────────────────────────────────────────
 
-_one = msgspec.json.Decoder(Command)
-_many = msgspec.json.Decoder(list[Raw])
+_one = schema.reader(Command)
 
 
 async def _answer_all(methods: Methods, data: bytes) -> bytes:
-    if data[:1] == b"{":
-        commands = [schema.read(_one, data)]
-    elif data[:1] == b"[":
-        texts = raw_json.read(_many, data)
-        commands = [schema.read(_one, bytes(text)) for text in texts]
-    else:
-        raise BadRequest("expected an object or an array")
     answers = []
-    for number, command in enumerate(commands, 1):
+    for number, command in enumerate(await _commands(methods, data), 1):
         answers.append(await _answer(methods, command))
-        await methods.breathe(number)
+        await methods.node.breathe(number)
     return b"[" + b",".join(answers) + b"]"
+
+
+async def _commands(methods: Methods, data: bytes) -> list[Command]:
+    if data[:1] == b"{":
+        return [_one.read(data)]
+    if data[:1] != b"[":
+        raise BadRequest("expected an object or an array")
+    most = methods.options.max_batch_size
+    commands: list[Command] = []
+    for number, text in enumerate(elements(data)):
+        if number == most:
+            raise too_many("commands", most, "max_batch_size")
+        commands.append(_one.read(text))
+        await methods.node.breathe(number)
+    return commands
 
 
 async def _answer(methods: Methods, command: Command) -> bytes:
     known = _METHODS.get(command.method)
     if known is None:
         raise BadRequest(f"unknown method {command.method!r}")
-    decoder, call = known
-    if decoder is _no_params:
+    reader, call = known
+    if reader is _no_params:
         params: Any = NoParams()
     elif not command.params:
         raise BadRequest(f"expected params of {command.method}")
     else:
-        params = schema.read(decoder, bytes(command.params))
+        params = _read_params(methods, reader, bytes(command.params))
     answer = await call(methods, params)
     if answer.error:
         logger.warning("2018 API %s answered with: %s", command.method, answer.error)
@@ -210,6 +175,13 @@ async def _answer(methods: Methods, command: Command) -> bytes:
     if answer.advice:
         members["advice"] = answer.advice
     return msgspec.json.encode(members | {"body": answer.body})
+
+
+def _read_params(methods: Methods, reader: Reader[Any], text: bytes) -> Any:
+    try:
+        return reader.read(text, methods.options.max_broadcast_size)
+    except TooMany as error:
+        raise too_many(error.name, error.most) from None
 
 
 async def _publish(methods: Methods, params: PublishParams) -> Answer:
@@ -233,7 +205,7 @@ async def _broadcast(methods: Methods, params: BroadcastParams) -> Answer:
         if error in {NAMESPACE_NOT_FOUND, INVALID_MESSAGE}:
             return Answer(error=error, advice="fix")
         first_failure = first_failure or error
-        await methods.breathe(number)
+        await methods.node.breathe(number)
     return Answer(error=first_failure)
 
 
@@ -243,8 +215,8 @@ async def _publish_one(
     """Publish, and return the error in the words of 2018, or ``""``."""
 
     async def publish() -> None:
-        options = methods.options(channel)
-        if not raw_json.has_format(data, options.publication_data_format):
+        options = methods.options_of(channel)
+        if not fits(data, options.publication_data_format):
             raise _Refusal(INVALID_MESSAGE)
         publication = Publication(data=data, uid=uid, client=client)
         await methods.node.publish(channel, publication, publish_options(options))
@@ -258,7 +230,7 @@ async def _unsubscribe(methods: Methods, params: UserParams) -> Answer:
 
     async def unsubscribe() -> None:
         if params.channel:
-            methods.options(params.channel)
+            methods.options_of(params.channel)
         await methods.node.unsubscribe(Target(params.user), params.channel)
 
     return Answer(error=await _error_of(unsubscribe()))
@@ -272,7 +244,7 @@ async def _disconnect(methods: Methods, params: UserParams) -> Answer:
 
 async def _presence(methods: Methods, params: ChannelParams) -> Answer:
     async def read() -> Any:
-        if not methods.options(params.channel).presence:
+        if not methods.options_of(params.channel).presence:
             raise _Refusal("not available")
         members = await methods.node.presence(params.channel)
         return {client: _client_info(info) for client, info in members.items()}
@@ -306,28 +278,28 @@ async def _read(channel: str, read: Callable[[], Awaitable[Any]]) -> Answer:
 
 
 async def _channels(methods: Methods, _: NoParams) -> Answer:
-    return Answer({"data": list(methods.node.channels())})
+    return Answer({"data": list(await methods.node.channels())})
 
 
 async def _stats(methods: Methods, _: NoParams) -> Answer:
-    nodes = [_node_info(methods, info) for info in methods.node.info()]
+    nodes = [node_info(methods.node, info) for info in methods.node.info()]
     return Answer({"data": {"nodes": nodes, "metrics_interval": METRICS_INTERVAL}})
 
 
 async def _node(methods: Methods, _: NoParams) -> Answer:
     own = next(info for info in methods.node.info() if info.uid == methods.node.uid)
-    return Answer({"data": _node_info(methods, own)})
+    return Answer({"data": node_info(methods.node, own)})
 
 
-_no_params = msgspec.json.Decoder(NoParams)
+_no_params = schema.reader(NoParams)
 
-_METHODS: dict[str, tuple[msgspec.json.Decoder[Any], Callable[..., Awaitable[Answer]]]] = {
-    "publish": (msgspec.json.Decoder(PublishParams), _publish),
-    "broadcast": (msgspec.json.Decoder(BroadcastParams), _broadcast),
-    "unsubscribe": (msgspec.json.Decoder(UserParams), _unsubscribe),
-    "disconnect": (msgspec.json.Decoder(UserParams), _disconnect),
-    "presence": (msgspec.json.Decoder(ChannelParams), _presence),
-    "history": (msgspec.json.Decoder(ChannelParams), _history),
+_METHODS: dict[str, tuple[Reader[Any], Callable[..., Awaitable[Answer]]]] = {
+    "publish": (schema.reader(PublishParams), _publish),
+    "broadcast": (schema.reader(BroadcastParams), _broadcast),
+    "unsubscribe": (schema.reader(UserParams), _unsubscribe),
+    "disconnect": (schema.reader(UserParams), _disconnect),
+    "presence": (schema.reader(ChannelParams), _presence),
+    "history": (schema.reader(ChannelParams), _history),
     "channels": (_no_params, _channels),
     "stats": (_no_params, _stats),
     "node": (_no_params, _node),
@@ -372,90 +344,3 @@ def _message(channel: str, publication: Publication, epoch: str) -> dict[str, An
     if info is not None:
         members["info"] = _client_info(info)
     return members | {"channel": channel, "data": Raw(raw_json.verbatim(publication.data))}
-
-
-def _node_info(methods: Methods, info: NodeInfo) -> dict[str, Any]:
-    # Other nodes' counters do not travel; what is known of them is in `info`.
-    stats = methods.node.stats if info.uid == methods.node.uid else Stats()
-    metrics = dict.fromkeys(METRICS, 0) | _counters(stats) | _gauges(info)
-    if info.uid == methods.node.uid:
-        metrics |= _process()
-    return {
-        "uid": info.uid,
-        "version": info.version,
-        "name": info.name,
-        "started_at": info.started_at,
-        "metrics": metrics,
-    }
-
-
-def _counters(stats: Stats) -> dict[str, int]:
-    return {
-        "client_api_num_requests": stats.commands,
-        "client_bytes_in": stats.bytes_in,
-        "client_bytes_out": stats.bytes_out,
-        "client_num_connect": stats.connects,
-        "client_num_msg_published": stats.client_publishes,
-        "client_num_msg_queued": stats.messages_queued,
-        "client_num_msg_sent": stats.messages_queued,
-        "client_num_subscribe": stats.subscribes,
-        "node_num_add_client_conn": stats.connections_opened,
-        "node_num_add_client_sub": stats.subscribes,
-        "node_num_add_presence": stats.presence_adds,
-        "node_num_client_msg_published": stats.publications_published,
-        "node_num_client_msg_received": stats.publications_received,
-        "node_num_history": stats.history_reads,
-        "node_num_join_msg_published": stats.joins_published,
-        "node_num_join_msg_received": stats.joins_received,
-        "node_num_leave_msg_published": stats.leaves_published,
-        "node_num_leave_msg_received": stats.leaves_received,
-        "node_num_presence": stats.presence_reads,
-        "node_num_remove_client_conn": stats.connections_closed,
-        "node_num_remove_client_sub": stats.unsubscribes,
-        "node_num_remove_presence": stats.presence_removes,
-    }
-
-
-def _gauges(info: NodeInfo) -> dict[str, int]:
-    return {
-        "node_num_clients": info.num_clients,
-        "node_num_unique_clients": info.num_users,
-        "node_num_channels": info.num_channels,
-        "node_uptime_seconds": info.uptime,
-    }
-
-
-def _process() -> dict[str, int]:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return {
-        "node_memory_sys": usage.ru_maxrss * 1024,
-        "node_rusage_utime": int(usage.ru_utime * 1e9),
-        "node_rusage_stime": int(usage.ru_stime * 1e9),
-    }
-
-
-def _metric_names() -> list[str]:
-    times = ("min", "max", "mean", "50%ile", "90%ile", "99%ile", "99.99%ile")
-    kinds = ("count", *(f"microseconds_{time}" for time in times))
-    return [
-        *map("_".join, product(("http_api", "client_api"), ("1", "15"), kinds)),
-        *_counters(Stats()),
-        *(f"node_num_{kind}_msg_{way}" for kind in ("admin", "control") for way in _WAYS),
-        "http_api_num_requests",
-        "http_raw_ws_num_requests",
-        "http_sockjs_num_requests",
-        "node_num_last_message_id",
-        *_gauges(NodeInfo(uid="", name="", version="")),
-        *_process(),
-        "node_memory_heap_sys",
-        "node_memory_heap_alloc",
-        "node_memory_stack_inuse",
-        "node_cpu_usage",
-        "node_num_goroutine",
-    ]
-
-
-_WAYS = ("published", "received")
-
-METRICS = tuple(sorted(_metric_names()))
-"""All 74 names of classic.md section 9; what girandola does not count is 0."""

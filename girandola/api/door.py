@@ -1,15 +1,18 @@
-"""Where requests for the server API come in: which generation each is of.
+"""Where requests for the server API come in: which generation each is of, and who may go on.
 
-Paths and settings only; what is said there is for ``http`` (today's), ``legacy`` (Centrifugo 2
-to 5) and ``classic`` (2018).
+Paths, heads and settings only; what is said there is for ``http`` (today's), ``legacy`` (Centrifugo
+2 to 5) and ``classic`` (2018). Who is no caller is refused by the head, before a body is read; only
+2018 has its proof in the body, so those bodies have a limit of their own.
 """
 
-from collections.abc import Awaitable
 from functools import partial
 
+from msgspec import structs
+
 from girandola.api import classic, http, legacy
+from girandola.api.classic import handle as handle_signed
 from girandola.api.methods import METHODS, Methods
-from girandola.net.http import Request, Response, Route
+from girandola.net.http import Caller, Request, Response, Route
 from girandola.options import ClassicOptions, HttpApiOptions
 
 
@@ -24,45 +27,59 @@ class ApiDoor:
     def configure(self, http_api: HttpApiOptions, classic: ClassicOptions) -> None:
         """Go by these settings from the next request on."""
         self._http_api = http_api
+        self._methods.options = http_api
         self._classic = classic
         self._prefix = http_api.handler_prefix.rstrip("/")
         self._speaks_classic = bool(
             classic.secret or classic.allow_empty_secret or http_api.insecure
         )
-        limit = http_api.max_body_size
-        self._general = Route(self.handle, max_body=limit)
+        known = Route(
+            partial(legacy.handle, self._methods),
+            max_body=http_api.max_body_size,
+            limited_by="http_api.max_body_size",
+            caller=Caller.APPLICATION,
+        )
+        self._commands = known
         self._calls = {
-            f"{self._prefix}/{name}": Route(partial(self._call, name), max_body=limit)
+            f"{self._prefix}/{name}": structs.replace(
+                known, handler=partial(http.handle, self._methods, http_api, name)
+            )
             for name in (*METHODS, "batch")
         }
+        answer = partial(handle_signed, self._methods, classic.secret, http_api.insecure)
+        self._signed = structs.replace(known, handler=answer)
+        self._signed_by_strangers = Route(
+            answer,
+            max_body=min(classic.max_signed_body_size, http_api.max_body_size),
+            limited_by="classic.max_signed_body_size",
+            caller=Caller.CLAIMANT,
+        )
 
     def close(self) -> None:
         """Answer 503 from now on: the server stops."""
         self._closed = True
 
-    def find(self, request: Request) -> Route:
-        """Return who answers a request for the prefix or a path below it."""
-        return self._calls.get(request.path, self._general)
+    def find(self, request: Request) -> Route | Response:
+        """Return who answers a request for the prefix or a path below it, or a refusal.
 
-    def _call(self, name: str, request: Request) -> Awaitable[Response]:
-        """Answer at the path of a method of today's API, where 2018 has paths, too."""
-        if self._closed or self._http_api.disabled or self._is_classic(request):
-            return self.handle(request)
-        return http.handle(self._methods, self._http_api, name, request)
+        The body is not needed: it need not be there yet.
+        """
+        call = self._calls.get(request.path)
+        if call is None or self._closed or self._http_api.disabled or self._is_classic(request):
+            return self._find_other(request)
+        return http.refusal(self._http_api, request) or call
 
-    async def handle(self, request: Request) -> Response:
-        """Answer a request for the prefix or below it that is no call of today's API."""
+    def _find_other(self, request: Request) -> Route | Response:
+        """Return who answers what is no call of today's API."""
         if self._closed:
             return http.refuse(503, request, "the server stops", silent=True)
-        options = self._http_api
         root, slash, _ = request.path[len(self._prefix) :].partition("/")
-        if options.disabled or root or not request.path.startswith(self._prefix):
+        if self._http_api.disabled or root or not request.path.startswith(self._prefix):
             return http.refuse(404, request, f"no API at {request.path!r}")
         if not slash:
-            return await self._handle_root(request)
+            return self._find_root(request)
         if self._speaks_classic:
-            secret = self._classic.secret
-            return await classic.handle(self._methods, secret, options.insecure, request)
+            return self._find_classic(request)
         return http.refuse(404, request, f"no API method at {request.path!r}")
 
     def _is_classic(self, request: Request) -> bool:
@@ -71,12 +88,19 @@ class ApiDoor:
             request.method != "POST" or "x-api-sign" in request.headers
         )
 
-    async def _handle_root(self, request: Request) -> Response:
-        """Answer at the prefix itself: 2018 sends on, Centrifugo 2 to 5 had its API here."""
-        if request.method == "POST":
-            return await legacy.handle(self._methods, self._http_api, request)
-        if not self._speaks_classic:
-            return http.refuse(405, request, f"{request.method} {self._prefix}, expected POST")
+    def _find_classic(self, request: Request) -> Route | Response:
+        secret, insecure = self._classic.secret, self._http_api.insecure
+        refusal = classic.refusal(secret, insecure, request)
+        if refusal is not None:
+            return refusal
+        # Who shows a key as well is known before the sign is looked at.
+        known = http.is_authorized(self._http_api, request)
+        return self._signed if known else self._signed_by_strangers
+
+    def _find_root(self, request: Request) -> Route | Response:
+        """Return who answers at the prefix itself: 2018 sends on, Centrifugo 2 to 5 are here."""
+        if request.method == "POST" or not self._speaks_classic:
+            return http.refusal(self._http_api, request) or self._commands
         query = f"?{request.query}" if request.query else ""
         # As the client wrote it: a prefix of the listener (http_server.http_prefix) is not ours.
         return Response(301, headers=[("Location", f"{request.raw_path}/{query}")])

@@ -7,9 +7,12 @@ decided in ``door``. Status codes, texts and keys: server.md section 7 and appen
 import hmac
 import logging
 
+from msgspec import Struct
+
 from girandola.api import schema
-from girandola.api.methods import METHODS, Methods, read_batch
-from girandola.errors import Error
+from girandola.api.batches import carry_out
+from girandola.api.methods import Methods
+from girandola.errors import Error, Reject
 from girandola.net.http import Request, Response, plain_response
 from girandola.options import HttpApiOptions
 from girandola.protocol.raw_json import Unreadable
@@ -25,19 +28,23 @@ _NO_SNIFF = (("X-Content-Type-Options", "nosniff"),)
 async def handle(
     methods: Methods, options: HttpApiOptions, name: str, request: Request
 ) -> Response:
-    """Answer a call of the method ``name``, which is one of ``METHODS`` or ``batch``."""
-    if request.method != "POST":
-        return refuse(405, request, f"{request.method} for {name}, expected POST")
-    if not is_authorized(options, request):
-        return refuse(401, request, f"no or a wrong API key for {name}", silent=True)
+    """Answer a call of the method ``name``, which is one of ``METHODS`` or ``batch``.
+
+    The caller was admitted by ``refusal``.
+    """
     try:
         if name == "batch":
-            batch = read_batch(request.body)
-            return json_response(schema.encode(await methods.batch(batch, request.peer)))
-        parameters = METHODS[name].read(request.body)
+            replies = await carry_out(methods, request.body, request.peer)
+            return json_response(schema.encode(replies))
+        parameters = methods.read(name, request.body)
     except Unreadable as error:
         return refuse(400, request, f"{name}: {error}")
-    outcome = await methods.answer(name, parameters, request.peer)
+    except Reject as reject:
+        return _answer(options, request, methods.refuse(name, request.peer, reject))
+    return _answer(options, request, await methods.answer(name, parameters, request.peer))
+
+
+def _answer(options: HttpApiOptions, request: Request, outcome: Struct | Error) -> Response:
     if not isinstance(outcome, Error):
         return json_response(b'{"result":%b}' % schema.encode(outcome))
     error_text = schema.encode(schema.error(outcome))
@@ -45,6 +52,15 @@ async def handle(
     if mode.lower() == "transport":
         return json_response(error_text, STATUS_OF_ERROR.get(outcome.code, 500))
     return json_response(b'{"error":%b}' % error_text)
+
+
+def refusal(options: HttpApiOptions, request: Request) -> Response | None:
+    """Return what is answered to somebody who may not call, by the head of the request alone."""
+    if request.method == "POST":
+        if is_authorized(options, request):
+            return None
+        return refuse(401, request, f"no or a wrong API key for {request.path}", silent=True)
+    return refuse(405, request, f"{request.method} {request.path}, expected POST")
 
 
 def is_authorized(options: HttpApiOptions, request: Request) -> bool:
@@ -71,6 +87,12 @@ def is_authorized(options: HttpApiOptions, request: Request) -> bool:
 def json_response(body: bytes, status: int = 200) -> Response:
     """Return an answer in JSON."""
     return Response(status, body, "application/json")
+
+
+def refuse_as_too_much(request: Request, reject: Reject) -> Response:
+    """Return an answer that says of what there is too much, where there is no other envelope."""
+    logger.warning("API request from %s answered with 413: %s", request.peer, reject.detail)
+    return Response(413, f"{reject.error.message}\n".encode(), headers=_NO_SNIFF)
 
 
 def refuse(status: int, request: Request, reason: str, *, silent: bool = False) -> Response:

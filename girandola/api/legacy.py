@@ -4,18 +4,16 @@ Commands are ``{"id", "method", "params"}`` objects, one after the other; replie
 line. Only the envelope is of its own; methods, parameters and keys are today's.
 """
 
-import json
-import re
-
 import msgspec
 from msgspec import Raw, Struct
 
 from girandola.api import schema
-from girandola.api.http import is_authorized, json_response, refuse
-from girandola.api.methods import METHODS, Methods
-from girandola.errors import BAD_REQUEST, METHOD_NOT_FOUND, Error
+from girandola.api.http import json_response, refuse, refuse_as_too_much
+from girandola.api.methods import METHODS, Methods, too_many
+from girandola.errors import BAD_REQUEST, METHOD_NOT_FOUND, Error, Reject
 from girandola.net.http import Request, Response
-from girandola.options import HttpApiOptions
+from girandola.protocol.json_requests import Request as ReadRequest
+from girandola.protocol.json_values import values
 from girandola.protocol.raw_json import Unreadable
 
 _NUMBERED = (
@@ -61,7 +59,14 @@ _UNAVAILABLE = frozenset(
 """Names that are answered with an error, while any other name makes the request a bad one."""
 
 
-class Command(Struct):
+_WITHOUT_PARAMS = {"channels": (b"", b"[]"), "info": None}
+"""Methods that need no params, with those that count as none: all of them for ``None``.
+
+Libraries for PHP write an empty array for what has none.
+"""
+
+
+class Command(ReadRequest):
     """One command; without a method it is a publish, as the number 0 is."""
 
     id: schema.UInt32 = 0
@@ -77,23 +82,28 @@ class Reply(Struct, omit_defaults=True):
     result: object = None
 
 
-_command = msgspec.json.Decoder(Command)
-_scanner = json.JSONDecoder()
-_space = re.compile(r"[ \t\r\n]*+")
+_MOST_AT_ONCE = 100_000
+"""How many objects a body may hold, payloads included, to be read at once."""
+
+_as_usual = msgspec.json.Decoder(Command)
+_command = schema.reader(Command)
 
 
-async def handle(methods: Methods, options: HttpApiOptions, request: Request) -> Response:
-    """Answer a POST. Nothing is done when any of its commands cannot be read."""
-    if not is_authorized(options, request):
-        return refuse(401, request, "no or a wrong API key", silent=True)
+async def handle(methods: Methods, request: Request) -> Response:
+    """Answer a POST. Nothing is done when any of its commands cannot be read.
+
+    The caller was admitted by ``http.refusal``.
+    """
     try:
-        commands = [(command, _name(command)) for command in _commands(request.body)]
+        commands = await _commands(methods, request.body)
     except Unreadable as error:
         return refuse(400, request, str(error))
+    except Reject as reject:
+        return refuse_as_too_much(request, reject)
     replies = []
     for number, (command, name) in enumerate(commands, 1):
         replies.append(await _reply(methods, command, name, request))
-        await methods.breathe(number)
+        await methods.node.breathe(number)
     # A payload may hold line breaks between its tokens; inside strings JSON has none.
     lines = [schema.encode(reply).translate(None, b"\r\n") for reply in replies]
     return json_response(b"\n".join(lines))
@@ -109,15 +119,16 @@ async def _reply(methods: Methods, command: Command, name: str, request: Request
 async def _outcome(
     methods: Methods, command: Command, name: str, request: Request
 ) -> Struct | Error:
-    method = METHODS.get(name)
-    if method is None:
+    if name not in METHODS:
         methods.log_refusal(name, request.peer, METHOD_NOT_FOUND, "no such method")
         return METHOD_NOT_FOUND
     try:
-        parameters = method.read(bytes(command.params) or b"{}")
+        parameters = methods.read(name, _params(command, name))
     except Unreadable as error:
         methods.log_refusal(name, request.peer, BAD_REQUEST, str(error))
         return BAD_REQUEST
+    except Reject as reject:
+        return methods.refuse(name, request.peer, reject)
     return await methods.answer(name, parameters, request.peer)
 
 
@@ -132,33 +143,48 @@ def _name(command: Command) -> str:
     return name
 
 
-def _commands(body: bytes) -> list[Command]:
-    """Return the commands of a body: JSON objects with or without space between them."""
+def _params(command: Command, name: str) -> bytes:
+    """Return the params of a command, ``{}`` for none where none are needed."""
+    params = bytes(command.params)
+    if name in _WITHOUT_PARAMS:
+        counting_as_none = _WITHOUT_PARAMS[name]
+        if counting_as_none is None or params in counting_as_none:
+            return b"{}"
+    if not params:
+        raise Unreadable(f"expected params of {name}")
+    return params
+
+
+async def _commands(methods: Methods, body: bytes) -> list[tuple[Command, str]]:
+    """Return the commands of a body, with the names of their methods.
+
+    They are JSON objects with or without space between them.
+    """
     if not body:
         raise Unreadable("expected commands, got an empty body")
+    most = methods.options.max_batch_size
+    usual = _lines(body, most)
+    if usual is not None:
+        return [(command, _name(command)) for command in usual]
+    commands: list[tuple[Command, str]] = []
+    for number, text in enumerate(values(body)):
+        if number == most:
+            raise too_many("commands", most, "max_batch_size")
+        command = _command.read(text)
+        commands.append((command, _name(command)))
+        await methods.node.breathe(number)
+    return commands
+
+
+def _lines(body: bytes, most: int) -> list[Command] | None:
+    """Read commands of a line each, as libraries write them; ``None`` for others.
+
+    Their params are still to be read, and so checked.
+    """
+    if body.count(b"{") > _MOST_AT_ONCE:
+        return None
     try:
-        return [schema.read(_command, body)]
-    except Unreadable:
-        return [schema.read(_command, text) for text in _split(body)]
-
-
-def _split(body: bytes) -> list[bytes]:
-    try:
-        text = body.decode()
-    except UnicodeDecodeError as error:
-        raise Unreadable(f"expected UTF-8, got {error.reason} at byte {error.start}") from None
-    texts = []
-    position = _after_space(text, 0)
-    while position < len(text):
-        try:
-            _, end = _scanner.raw_decode(text, position)
-        except (ValueError, RecursionError) as error:
-            raise Unreadable(f"expected a JSON object: {error}") from None
-        texts.append(text[position:end].encode())
-        position = _after_space(text, end)
-    return texts
-
-
-def _after_space(text: str, position: int) -> int:
-    found = _space.match(text, position)
-    return position if found is None else found.end()
+        commands = _as_usual.decode_lines(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return commands if len(commands) <= most else None

@@ -6,16 +6,15 @@ errors: server.md, appendix A.
 """
 
 import logging
-import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from functools import cache, partial
-from typing import Any, TypeVar
+from typing import Any
 
-import msgspec
 from msgspec import Raw, Struct
 
 from girandola.api import schema
 from girandola.api.schema import Empty
+from girandola.api.side_by_side import side_by_side
 from girandola.channels import Channels
 from girandola.core.grants import (
     SubscribeGrant,
@@ -24,7 +23,7 @@ from girandola.core.grants import (
     subscribe_grant,
 )
 from girandola.core.node import Node, Target
-from girandola.core.ports import PublishResult, Waiter
+from girandola.core.ports import PublishResult
 from girandola.errors import (
     BAD_REQUEST,
     FORCE_DISCONNECT,
@@ -36,17 +35,12 @@ from girandola.errors import (
     Reject,
 )
 from girandola.model import Publication, StreamPosition
-from girandola.options import ChannelOptions
-from girandola.protocol import raw_json
+from girandola.options import ChannelOptions, HttpApiOptions
 from girandola.protocol.commands import Recovery
+from girandola.protocol.json_requests import Reader, TooMany
+from girandola.protocol.payloads import fits
 
 logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
-R = TypeVar("R")
-
-MAX_SIDE_BY_SIDE = 1024
-"""How many commands of a request are carried out at the same time."""
 
 MAX_REASON = 123
 """Bytes of a close reason (RFC 6455 section 5.5)."""
@@ -58,11 +52,13 @@ METRICS_INTERVAL = 60
 class Methods:
     """The methods, each taking a request of ``schema`` and returning a result or raising Reject.
 
-    ``channels`` is asked each time, so that a reload holds at once.
+    ``channels`` is asked each time, so that a reload holds at once. ``options`` says how much one
+    request may ask for; it may be replaced while running.
     """
 
     def __init__(self, node: Node, channels: Callable[[], Channels]) -> None:
         self.node = node
+        self.options = HttpApiOptions()
         self._channels = channels
 
     async def answer(self, name: str, request: Any, peer: str = "") -> Struct | Error:
@@ -73,11 +69,27 @@ class Methods:
         try:
             return await METHODS[name].call(self, request)
         except Reject as reject:
-            self.log_refusal(name, peer, reject.error, reject.detail)
-            return reject.error
+            return self.refuse(name, peer, reject)
         except Exception:
             logger.exception("API %s failed", name)
             return INTERNAL
+
+    def read(self, name: str, text: bytes) -> Any:
+        """Return the request for a method of ``METHODS`` that stands in ``text``.
+
+        Raises:
+            Unreadable: it is none.
+            Reject: it asks for too much at once.
+        """
+        try:
+            return METHODS[name].reader.read(text, self.options.max_broadcast_size)
+        except TooMany as error:
+            raise too_many(error.name, error.most) from None
+
+    def refuse(self, name: str, peer: str, reject: Reject) -> Error:
+        """Return why a call is refused, and log it."""
+        self.log_refusal(name, peer, reject.error, reject.detail)
+        return reject.error
 
     def log_refusal(self, name: str, peer: str, error: Error, detail: str) -> None:
         """Write the one line that says what was refused to whom, and why."""
@@ -90,7 +102,7 @@ class Methods:
             detail,
         )
 
-    def options(self, channel: str) -> ChannelOptions:
+    def options_of(self, channel: str) -> ChannelOptions:
         """Return the options of a channel.
 
         Raises:
@@ -107,24 +119,27 @@ class Methods:
         if not request.channel:
             raise Reject(BAD_REQUEST, "expected a channel")
         data = _payload("data", request.data, request.b64data)
-        fits = partial(raw_json.has_format, data)
-        result = await self._publish(request.channel, data, fits, request)
+        result = await self._publish(request.channel, data, partial(fits, data), request)
         return schema.PublishResult(result.position.offset, result.position.epoch)
 
     async def broadcast(self, request: schema.BroadcastRequest) -> schema.BroadcastResult:
         """Publish into many channels; one that fails is no hindrance for the others."""
         if not request.channels:
             raise Reject(BAD_REQUEST, "expected at least one channel")
+        most = self.options.max_broadcast_size
+        if len(request.channels) > most:
+            raise too_many("channels", most)
         data = _payload("data", request.data, request.b64data)
         if not data and not any(map(self._takes_nothing, request.channels)):
             raise Reject(BAD_REQUEST, "expected data")
-        fits = cache(partial(raw_json.has_format, data))
+        fitting = cache(partial(fits, data))
+        refusals: list[Reject] = []
 
         async def respond(channel: str) -> schema.PublishResponse:
             try:
-                result = await self._publish(channel, data, fits, request)
+                result = await self._publish(channel, data, fitting, request)
             except Reject as reject:
-                self.log_refusal("broadcast", "", reject.error, reject.detail)
+                refusals.append(reject)
                 return schema.PublishResponse(error=schema.error(reject.error))
             except Exception:
                 logger.exception("API broadcast failed for channel %r", channel)
@@ -134,12 +149,17 @@ class Methods:
                 result=schema.PublishResult(position.offset, position.epoch)
             )
 
-        return schema.BroadcastResult(await self._side_by_side(respond, request.channels))
+        responses = await side_by_side(self.node, respond, request.channels)
+        if refusals:
+            first = refusals[0]
+            detail = f"{len(refusals)} of {len(responses)} channels; the first: {first.detail}"
+            self.log_refusal("broadcast", "", first.error, detail)
+        return schema.BroadcastResult(responses)
 
     def _takes_nothing(self, channel: str) -> bool:
         """Tell whether publications into the channel may be empty."""
         try:
-            return self.options(channel).publication_data_format == "binary"
+            return self.options_of(channel).publication_data_format == "binary"
         except Reject:
             return False
 
@@ -147,12 +167,12 @@ class Methods:
         self,
         channel: str,
         data: bytes,
-        fits: Callable[[str], bool],
+        fitting: Callable[[str], bool],
         request: schema.PublishRequest | schema.BroadcastRequest,
     ) -> Awaitable[PublishResult]:
-        options = self.options(channel)
+        options = self.options_of(channel)
         wanted = options.publication_data_format
-        if not fits(wanted):
+        if not fitting(wanted):
             raise Reject(BAD_REQUEST, f"expected {wanted or 'non-empty'} data for {channel!r}")
         return self.node.publish(
             channel,
@@ -171,7 +191,7 @@ class Methods:
 
     async def subscribe(self, request: schema.SubscribeRequest) -> Empty:
         """Subscribe a user's connections to a channel."""
-        options = self.options(request.channel)
+        options = self.options_of(request.channel)
         grant = subscribe_grant(options, _override(request.override))
         _fill(grant, request)
         await self.node.subscribe(_target(request), request.channel, grant)
@@ -180,7 +200,7 @@ class Methods:
     async def unsubscribe(self, request: schema.UnsubscribeRequest) -> Empty:
         """End a user's subscriptions to a channel, or all of them."""
         if request.channel:
-            self.options(request.channel)
+            self.options_of(request.channel)
         await self.node.unsubscribe(_target(request), request.channel)
         return Empty()
 
@@ -208,9 +228,11 @@ class Methods:
         """Tell who is in a channel."""
         self._require_presence(request.channel)
         members = await self.node.presence(request.channel)
-        return schema.PresenceResult(
-            {client: schema.client_info(info) for client, info in members.items()}
-        )
+        clients: dict[str, schema.ClientInfo] = {}
+        for number, (client, info) in enumerate(members.items(), 1):
+            clients[client] = schema.client_info(info)
+            await self.node.breathe(number)
+        return schema.PresenceResult(clients)
 
     async def presence_stats(self, request: schema.ChannelRequest) -> schema.PresenceStatsResult:
         """Tell how many are in a channel."""
@@ -229,7 +251,10 @@ class Methods:
             reverse=request.reverse,
             meta_ttl=options.history_meta_ttl,
         )
-        publications = [schema.publication(publication) for publication in page.publications]
+        publications: list[schema.Publication] = []
+        for number, publication in enumerate(page.publications, 1):
+            publications.append(schema.publication(publication))
+            await self.node.breathe(number)
         return schema.HistoryResult(publications, page.top.epoch, page.top.offset)
 
     async def history_remove(self, request: schema.ChannelRequest) -> Empty:
@@ -239,16 +264,16 @@ class Methods:
         return Empty()
 
     def _require_presence(self, channel: str) -> None:
-        if not self.options(channel).presence:
+        if not self.options_of(channel).presence:
             raise Reject(NOT_AVAILABLE, f"no presence in {channel!r}")
 
     def require_history(self, channel: str) -> ChannelOptions:
         """Return the options of a channel whose stream can be read.
 
         Raises:
-            Reject: as ``options``, and NOT_AVAILABLE where there is no history.
+            Reject: as ``options_of``, and NOT_AVAILABLE where there is no history.
         """
-        options = self.options(channel)
+        options = self.options_of(channel)
         if not (options.keeps_history and self.node.keeps_history):
             raise Reject(NOT_AVAILABLE, f"no history in {channel!r}")
         return options
@@ -258,12 +283,14 @@ class Methods:
     async def channels(self, request: schema.ChannelsRequest) -> schema.ChannelsResult:
         """List the channels that have subscribers."""
         try:
-            found = self.node.channels(request.pattern)
-        except re.error as error:
-            raise Reject(BAD_REQUEST, f"pattern {request.pattern!r}: {error}") from None
-        return schema.ChannelsResult(
-            {channel: schema.ChannelInfo(count) for channel, count in found.items()}
-        )
+            found = await self.node.channels(request.pattern)
+        except ValueError as error:
+            raise Reject(BAD_REQUEST, f"pattern {request.pattern!r:.100}: {error}") from None
+        channels: dict[str, schema.ChannelInfo] = {}
+        for number, (channel, count) in enumerate(found.items(), 1):
+            channels[channel] = schema.ChannelInfo(count)
+            await self.node.breathe(number)
+        return schema.ChannelsResult(channels)
 
     async def info(self, request: schema.InfoRequest) -> schema.InfoResult:
         """Tell what the nodes are doing."""
@@ -290,69 +317,6 @@ class Methods:
             raise Reject(BAD_REQUEST, "expected a method")
         raise Reject(METHOD_NOT_FOUND, f"no extension {request.method!r}")
 
-    # ── many at once ─────────────────────────────────────────────────────────────────────────
-
-    async def batch(self, batch: "Batch", peer: str = "") -> schema.BatchResult:
-        """Carry out commands, one after the other or side by side; replies in their order."""
-
-        async def reply(command: tuple[str, Any] | Error) -> dict[str, Any]:
-            if isinstance(command, Error):
-                self.log_refusal("batch", peer, command, "a command without a known method")
-                return {"error": schema.error(command)}
-            name, request = command
-            outcome = await self.answer(name, request, peer)
-            if isinstance(outcome, Error):
-                return {"error": schema.error(outcome)}
-            return {name: outcome}
-
-        if batch.parallel:
-            return schema.BatchResult(await self._side_by_side(reply, batch.commands))
-        replies = []
-        for number, command in enumerate(batch.commands, 1):
-            replies.append(await reply(command))
-            await self.breathe(number)
-        return schema.BatchResult(replies)
-
-    async def _side_by_side(self, call: Callable[[T], Awaitable[R]], items: Sequence[T]) -> list[R]:
-        """Return the results of calls that do not raise, in the order of ``items``."""
-        results: list[R] = []
-        for start in range(0, len(items), MAX_SIDE_BY_SIDE):
-            await self.breathe(start)
-            results += await self._gather(call, items[start : start + MAX_SIDE_BY_SIDE])
-        return results
-
-    async def _gather(self, call: Callable[[T], Awaitable[R]], items: Sequence[T]) -> list[R]:
-        # Not asyncio.gather: with an engine that never waits, this makes no task at all.
-        results: dict[int, R] = {}
-        left = len(items)
-        finished: Waiter[None] = self.node.clock.waiter()
-
-        async def run(index: int, item: T) -> None:
-            nonlocal left
-            try:
-                results[index] = await call(item)
-            finally:
-                left -= 1
-                if not left and not finished.done():  # done: the request was cancelled
-                    finished.set_result(None)
-
-        for index, item in enumerate(items):
-            self.node.clock.spawn(run(index, item))
-        if left:
-            await finished
-        return [results[index] for index in range(len(items))]
-
-    async def breathe(self, number: int) -> None:
-        """Let others have a turn now and then, so that a huge request does not hold them up.
-
-        ``number`` is how many of its commands were carried out.
-        """
-        if number == 0 or number % MAX_SIDE_BY_SIDE:
-            return
-        turn: Waiter[None] = self.node.clock.waiter()
-        self.node.clock.call_soon(_finish, turn)
-        await turn
-
 
 # ── the table ────────────────────────────────────────────────────────────────────────────────
 
@@ -360,16 +324,13 @@ class Methods:
 class Method(Struct, frozen=True):
     """How to read a method's request, and what to call with it."""
 
-    decoder: msgspec.json.Decoder[Any]
+    request: type[Struct]
+    reader: Reader[Any]
     call: Callable[[Methods, Any], Awaitable[Struct]]
-
-    def read(self, text: bytes) -> Any:
-        """Decode a request. Raises ``Unreadable``."""
-        return schema.read(self.decoder, text)
 
 
 METHODS: dict[str, Method] = {
-    name: Method(msgspec.json.Decoder(request), call)
+    name: Method(request, schema.reader(request), call)
     for name, request, call in (
         ("publish", schema.PublishRequest, Methods.publish),
         ("broadcast", schema.BroadcastRequest, Methods.broadcast),
@@ -389,33 +350,13 @@ METHODS: dict[str, Method] = {
 """Every method but ``batch``, which is made of them."""
 
 
-class Batch(Struct):
-    """Commands that were read: the name of a method and its request, or why there is none."""
-
-    commands: list[tuple[str, Any] | Error]
-    parallel: bool = False
-
-
-_batch_decoder = msgspec.json.Decoder(schema.BatchRequest)
-
-
-def read_batch(text: bytes) -> Batch:
-    """Decode a batch with all its requests. Raises ``Unreadable``."""
-    request = schema.read(_batch_decoder, text)
-    return Batch([_read_command(command) for command in request.commands], request.parallel)
-
-
-def _read_command(command: dict[str, Raw] | None) -> tuple[str, Any] | Error:
-    if command is None:
-        return BAD_REQUEST
-    for name, method in METHODS.items():
-        text = bytes(command.get(name, schema.ABSENT))
-        if text and text != b"null":
-            return name, method.read(text)
-    return METHOD_NOT_FOUND
-
-
 # ── from requests to what the core knows ─────────────────────────────────────────────────────
+
+
+def too_many(what: str, most: int, option: str = "max_broadcast_size") -> Reject:
+    """Return why a request that asks for too much at once is refused; the caller is told, too."""
+    sentence = f"expected at most {most} {what} (http_api.{option})"
+    return Reject(Error(BAD_REQUEST.code, f"{BAD_REQUEST.message}: {sentence}"), sentence)
 
 
 def _payload(name: str, raw: Raw, encoded: str) -> bytes:
@@ -464,8 +405,3 @@ def _fill(grant: SubscribeGrant, request: schema.SubscribeRequest) -> None:
     since = request.recover_since
     if since is not None:
         grant.recovery = Recovery(recover=True, offset=since.offset, epoch=since.epoch)
-
-
-def _finish(turn: Waiter[None]) -> None:
-    if not turn.done():
-        turn.set_result(None)

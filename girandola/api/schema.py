@@ -8,14 +8,14 @@ import binascii
 from typing import Annotated, Any, TypeVar
 
 import msgspec
-from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
 from girandola.errors import METHOD_NOT_FOUND
 from girandola.errors import Error as CoreError
 from girandola.model import ClientInfo as CoreClientInfo
 from girandola.model import Publication as CorePublication
 from girandola.protocol import raw_json
-from girandola.protocol.raw_json import Unreadable
+from girandola.protocol.json_requests import Reader, Request
 
 T = TypeVar("T")
 
@@ -30,20 +30,20 @@ ABSENT = Raw()
 # ── requests ─────────────────────────────────────────────────────────────────────────────────
 
 
-class StreamPosition(Struct):
+class StreamPosition(Request):
     """A place in a stream."""
 
     offset: UInt64 = 0
     epoch: str = ""
 
 
-class BoolValue(Struct):
+class BoolValue(Request):
     """A flag that can also be absent."""
 
     value: bool = False
 
 
-class SubscribeOptionOverride(Struct):
+class SubscribeOptionOverride(Request):
     """Options that replace those of the namespace for one subscription."""
 
     presence: BoolValue | None = None
@@ -53,20 +53,20 @@ class SubscribeOptionOverride(Struct):
     force_push_join_leave: BoolValue | None = None
 
 
-class Disconnect(Struct):
+class Disconnect(Request):
     """With which code and reason connections end."""
 
     code: UInt32 = 0
     reason: str = ""
 
 
-class _Publishing(Struct, kw_only=True):
+class _Publishing(Request, kw_only=True):
     """What publish and broadcast have in common."""
 
     data: Raw = ABSENT
     b64data: str = ""
     skip_history: bool = False
-    tags: dict[str, str] = {}
+    tags: dict[str, str] = field(default_factory=dict)
     idempotency_key: str = ""
     delta: bool = False
     version: UInt64 = 0
@@ -82,10 +82,10 @@ class PublishRequest(_Publishing, kw_only=True):
 class BroadcastRequest(_Publishing, kw_only=True):
     """Publish the same into many channels."""
 
-    channels: list[str] = []
+    channels: list[str] = field(default_factory=list)
 
 
-class Targeted(Struct, kw_only=True):
+class Targeted(Request, kw_only=True):
     """Whose connections are meant: all of a user, narrowed by client or session id."""
 
     user: str = ""
@@ -115,7 +115,7 @@ class UnsubscribeRequest(Targeted, kw_only=True):
 class DisconnectRequest(Targeted, kw_only=True):
     """End connections, but for the client ids in ``whitelist``."""
 
-    whitelist: list[str] = []
+    whitelist: list[str] = field(default_factory=list)
     disconnect: Disconnect | None = None
 
 
@@ -127,13 +127,13 @@ class RefreshRequest(Targeted, kw_only=True):
     info: Raw = ABSENT
 
 
-class ChannelRequest(Struct):
+class ChannelRequest(Request):
     """Ask about a channel: presence, presence_stats, history_remove."""
 
     channel: str = ""
 
 
-class HistoryRequest(Struct):
+class HistoryRequest(Request):
     """Read a stream; limit 0 for the position only, negative for everything."""
 
     channel: str = ""
@@ -142,28 +142,21 @@ class HistoryRequest(Struct):
     reverse: bool = False
 
 
-class ChannelsRequest(Struct):
+class ChannelsRequest(Request):
     """List channels with subscribers."""
 
     pattern: str = ""
 
 
-class InfoRequest(Struct):
+class InfoRequest(Request):
     """Ask what the nodes are doing."""
 
 
-class RpcRequest(Struct):
+class RpcRequest(Request):
     """Call a method of an extension."""
 
     method: str = ""
     params: Raw = ABSENT
-
-
-class BatchRequest(Struct):
-    """Many commands, each one method name with its request."""
-
-    commands: list[dict[str, Raw] | None] = []
-    parallel: bool = False
 
 
 # ── results ──────────────────────────────────────────────────────────────────────────────────
@@ -296,39 +289,15 @@ class BatchResult(Struct):
 # Maps are written in the order of their keys, as existing callers know it.
 _encoder = msgspec.json.Encoder(order="deterministic")
 
-_members = msgspec.json.Decoder(dict[str, Raw])
-_OBJECTS = frozenset({"since", "recover_since", "override", "disconnect"})
-
 
 def encode(value: object) -> bytes:
     """Return ``value`` as JSON."""
     return _encoder.encode(value)
 
 
-def read(decoder: msgspec.json.Decoder[T], text: bytes) -> T:
-    """Decode a request; ``null`` counts as absent, as callers in typed languages write it.
-
-    Raises:
-        Unreadable: not JSON, or a field of a wrong type.
-    """
-    try:
-        return raw_json.read(decoder, text)
-    except Unreadable:
-        if b"null" not in text:
-            raise
-        return raw_json.read(decoder, _without_nulls(text))
-
-
-def _without_nulls(text: bytes) -> bytes:
-    if text.strip() == b"null":
-        return b"{}"
-    members = {
-        name: Raw(_without_nulls(bytes(value))) if name in _OBJECTS else value
-        for name, value in raw_json.read(_members, text).items()
-        # `data` may be any JSON value, and null is one.
-        if name == "data" or bytes(value) != b"null"
-    }
-    return msgspec.json.encode(members)
+def reader(type: type[T]) -> Reader[T]:
+    """Return what reads requests of a type; ``null`` is absent, as typed languages write it."""
+    return Reader(type, nulls_are_absent=True)
 
 
 def error(cause: CoreError) -> Error:

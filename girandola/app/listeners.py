@@ -17,6 +17,8 @@ from girandola.app.activation import Inherited
 from girandola.config.schema import Config, HttpServerOptions
 from girandola.core.ports import Clock
 from girandola.net.autocert import Autocert, CertificateCache, account_key, challenge_router
+from girandola.net.capacity import Capacity
+from girandola.net.messages import HttpLimits
 from girandola.net.router import Mount, Router
 from girandola.net.server import Server
 from girandola.net.tls import CurrentContext, server_context
@@ -71,6 +73,7 @@ class Listeners:
         self._inherited = Inherited() if inherited is None else inherited
         self._external, self._internal = places(self._options, self._inherited)
         self._servers: list[Server] = []
+        self._capacity = Capacity(clock.now, max_unfinished=self._options.max_unfinished_size)
         self._answers: dict[str, str] = {}
         self._autocert = self._make_autocert(self._options.tls_autocert)
         self._contexts = {
@@ -155,8 +158,7 @@ class Listeners:
         inherited: tuple[socket.socket, ...],
         tls: ssl.SSLContext | None,
     ) -> None:
-        server = Server(Mount(self._options.http_prefix, router), clock=self._clock)
-        self._servers.append(server)
+        server = self._server(Mount(self._options.http_prefix, router))
         scheme = "http" if tls is None else "https"
         if inherited:
             for listening in inherited:
@@ -170,13 +172,18 @@ class Listeners:
             for address in await server.start(place.address, place.port, tls=tls):
                 self._say(_url(scheme, address), router)
 
+    def _server(self, router: Router) -> Server:
+        limits = HttpLimits(head_size=self._options.max_head_size)
+        server = Server(router, clock=self._clock, limits=limits, capacity=self._capacity)
+        self._servers.append(server)
+        return server
+
     def _say(self, where: str, router: Router) -> None:
         prefix = self._options.http_prefix.rstrip("/")
         self.where.append((where, [prefix + path for path in router.paths]))
 
     async def _start_challenges(self, options: AutocertOptions) -> None:
-        server = Server(challenge_router(self._answers, options.host_whitelist), clock=self._clock)
-        self._servers.append(server)
+        server = self._server(challenge_router(self._answers, options.host_whitelist))
         host, _, port = options.http_addr.rpartition(":")
         for address in await server.start(host.strip("[]"), int(port)):
             self.where.append((_url("http", address), ["ACME challenges"]))

@@ -24,6 +24,7 @@ from girandola.app.routes import sockjs_prefixes
 from girandola.config.load import Loaded, Sources, reload_differences
 from girandola.config.problems import ConfigError, Problem
 from girandola.config.schema import Config
+from girandola.net.capacity import raise_descriptor_limit
 from girandola.observe import logging as log_lines
 
 logger = logging.getLogger(__name__)
@@ -43,6 +44,9 @@ def run(loaded: Loaded, sources: Sources) -> int:
         logger.warning("%s", warning)
     for cast in loaded.casts:
         logger.debug("%s", cast)
+    before, limit = raise_descriptor_limit()
+    if limit != before:
+        logger.info("limit of open files raised from %d to %d", before, limit)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(_serve(loaded, sources))

@@ -56,6 +56,23 @@ class HttpServerOptions(Struct, frozen=True, kw_only=True):
         str,
         Meta(description="Goes before every path, such as /rt (girandola; 2018 option)."),
     ] = ""
+    max_head_size: Annotated[
+        int,
+        Meta(
+            ge=1024,
+            le=1024 * 1024,
+            description="Longest head of a request, in bytes; one line of it may have half "
+            "(girandola).",
+        ),
+    ] = 64 * 1024
+    max_unfinished_size: Annotated[
+        int,
+        Meta(
+            ge=1024 * 1024,
+            description="Bytes that all requests that are not whole yet may hold together, half of "
+            "them for callers who show http_api.key; beyond that the answer is 503 (girandola).",
+        ),
+    ] = 256 * 1024 * 1024
     internal_address: Annotated[
         str,
         Meta(description="Address of the internal listener; empty: http_server.address."),

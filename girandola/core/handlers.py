@@ -133,7 +133,7 @@ def _has_expired(session: "Session", expire_at: int) -> bool:
 
 
 async def subscribe(session: "Session", command: say.Subscribe) -> None:
-    """Listen to a channel (``ARCHITECTURE.md`` section 9, walk C)."""
+    """Listen to a channel (docs/architecture.md, "Subscribing, step by step")."""
     channel = command.channel
     if session.node.policy.is_too_long(channel):
         raise Reject(BAD_REQUEST, f"a channel name of {len(channel)} characters is too long")

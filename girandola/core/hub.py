@@ -6,7 +6,7 @@ neither the others nor the publisher are concerned.
 """
 
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
 from msgspec import Struct
 
@@ -87,12 +87,14 @@ class Hub:
 
     def find(self, target: Target) -> list[Session]:
         """Return the sessions a call is about, as they are now."""
-        return [
-            session
-            for session in self._users.get(target.user, ())
-            if (not target.client or session.client == target.client)
-            and (not target.session or session.id == target.session)
-        ]
+        found = self._users.get(target.user, set())
+        if target.client:
+            # One of perhaps very many: a million anonymous connections are one user's.
+            session = self._clients.get(target.client)
+            found = {session} & found if session is not None else set()
+        if target.session:
+            return [session for session in found if session.id == target.session]
+        return list(found)
 
     @property
     def num_clients(self) -> int:
@@ -125,7 +127,7 @@ class Hub:
         """Tell whether anybody here listens to ``channel``."""
         return channel in self._channels
 
-    def channels(self) -> Iterable[tuple[str, int]]:
+    def channels(self) -> list[tuple[str, int]]:
         """Return every channel that somebody here listens to, with how many do."""
         return [(channel, len(listeners)) for channel, listeners in self._channels.items()]
 

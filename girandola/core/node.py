@@ -7,10 +7,8 @@ connection may do was decided before (``policy``).
 import logging
 import os
 import random
-import re
 import uuid
 from collections.abc import Collection, Coroutine
-from functools import lru_cache
 from typing import Any
 
 from girandola.core.duties import Wheel
@@ -39,6 +37,7 @@ from girandola.errors import (
     Disconnect,
     Reject,
 )
+from girandola.globs import compile_glob
 from girandola.model import ClientInfo, NodeInfo, PresenceStats, Publication, StreamPosition
 from girandola.options import ClientOptions
 from girandola.protocol.commands import Join, Leave
@@ -46,6 +45,9 @@ from girandola.protocol.commands import Join, Leave
 logger = logging.getLogger(__name__)
 
 __all__ = ["Node", "Target"]
+
+SLICE = 256
+"""How many sessions, channels or commands a call is busy with before others have a turn."""
 
 
 class Node:
@@ -275,13 +277,15 @@ class Node:
 
     async def subscribe(self, target: Target, channel: str, grant: SubscribeGrant) -> None:
         """Subscribe connections from the server's side; those that are already stay as they are."""
-        for session in self.hub.find(target):
+        for number, session in enumerate(self.hub.find(target), 1):
             await subscribe_by_server(session, channel, grant)
+            await self.breathe(number)
 
     async def unsubscribe(self, target: Target, channel: str = "") -> None:
         """End subscriptions to ``channel``, or all of them when it is empty."""
-        for session in self.hub.find(target):
+        for number, session in enumerate(self.hub.find(target), 1):
             await unsubscribe_by_server(session, channel)
+            await self.breathe(number)
 
     async def disconnect(
         self,
@@ -290,9 +294,10 @@ class Node:
         whitelist: Collection[str] = (),
     ) -> None:
         """End connections, but for the client ids in ``whitelist``."""
-        for session in self.hub.find(target):
+        for number, session in enumerate(self.hub.find(target), 1):
             if session.client not in whitelist:
                 session.close(why, "by the server API")
+            await self.breathe(number)
 
     async def refresh(
         self,
@@ -303,8 +308,10 @@ class Node:
         info: bytes | None = None,
     ) -> None:
         """Change when connections expire (Unix seconds, 0 for never), or end them as expired."""
-        for session in self.hub.find(target):
-            session.refresh_by_server(expired, expire_at, info)
+        for number, session in enumerate(self.hub.find(target), 1):
+            if not session.closed:
+                session.refresh_by_server(expired, expire_at, info)
+            await self.breathe(number)
 
     async def end_other_connections(self, session: Session, channel: str) -> None:
         """End the user's other connections, as far as they are present in ``channel``."""
@@ -312,18 +319,34 @@ class Node:
             if client != session.client:
                 await self.disconnect(Target(info.user, client), CONNECTION_LIMIT)
 
-    def channels(self, pattern: str = "") -> dict[str, int]:
+    async def channels(self, pattern: str = "") -> dict[str, int]:
         """Return the channels with subscribers, and how many; ``pattern`` is a glob.
 
-        ``*`` stands for any text, ``?`` for one character, ``[…]`` for one of some and ``{a,b}``
-        for alternatives.
+        Raises:
+            ValueError: the pattern is wrong, see ``globs``.
         """
-        matches = _glob(pattern).fullmatch if pattern else None
-        return {
-            channel: count
-            for channel, count in self.hub.channels()
-            if matches is None or matches(channel)
-        }
+        matches = compile_glob(pattern) if pattern else None
+        found: dict[str, int] = {}
+        listed = self.hub.channels()
+        for start in range(0, len(listed), SLICE):
+            await self.breathe(start)
+            found.update(
+                (channel, count)
+                for channel, count in listed[start : start + SLICE]
+                if matches is None or matches(channel)
+            )
+        return found
+
+    async def breathe(self, number: int) -> None:
+        """Let others have a turn now and then, so that long work does not hold them up.
+
+        ``number`` is how much of it was done: there is a turn after each ``SLICE`` of it.
+        """
+        if number == 0 or number % SLICE:
+            return
+        turn: Waiter[None] = self.clock.waiter()
+        self.clock.call_soon(_finish, turn)
+        await turn
 
     def info(self) -> list[NodeInfo]:
         """Return what every node tells of itself."""
@@ -360,35 +383,6 @@ class Node:
             waiter.set_result(None)
 
 
-@lru_cache(maxsize=256)
-def _glob(pattern: str) -> re.Pattern[str]:
-    """Translate a glob pattern into a regular expression."""
-    translated = ""
-    depth = 0
-    position = 0
-    while position < len(pattern):
-        character = pattern[position]
-        position += 1
-        if character == "*":
-            translated += ".*"
-        elif character == "?":
-            translated += "."
-        elif character == "{":
-            translated += "(?:"
-            depth += 1
-        elif character == "}" and depth:
-            translated += ")"
-            depth -= 1
-        elif character == "," and depth:
-            translated += "|"
-        elif character == "[" and "]" in pattern[position + 1 :]:
-            end = pattern.index("]", position + 1)
-            members = pattern[position:end]
-            negated = "^" if members[0] in "!^" else ""
-            translated += (
-                f"[{negated}{re.escape(members[len(negated) :]).replace(chr(92) + '-', '-')}]"
-            )
-            position = end + 1
-        else:
-            translated += re.escape(character)
-    return re.compile(translated + ")" * depth, re.DOTALL)
+def _finish(turn: Waiter[None]) -> None:
+    if not turn.done():  # done: whoever waited was cancelled
+        turn.set_result(None)

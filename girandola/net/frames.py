@@ -38,11 +38,17 @@ PROTOCOL_ERROR = 1002
 NO_STATUS = 1005
 ABNORMAL_CLOSURE = 1006
 INVALID_DATA = 1007
+POLICY_VIOLATION = 1008
 MESSAGE_TOO_BIG = 1009
 INTERNAL_ERROR = 1011
 
 MAX_CONTROL_PAYLOAD = 125
 MAX_CLOSE_REASON = MAX_CONTROL_PAYLOAD - 2
+
+# Libraries cut messages into pieces of a KiB or more. A message of usual size may have more pieces
+# than it takes, a long one four for every KiB.
+_FEWEST_FRAGMENTS = 1024
+_FRAGMENT_SIZE = 256
 
 # Ready-made heads of final frames: a short text frame is one look-up and one concatenation.
 _SHORT_HEADS = {
@@ -119,7 +125,12 @@ class ProtocolError(Exception):
 
 
 Event = tuple[int, bytes]
-"""An ``Opcode`` and a payload: a whole message (TEXT, BINARY), or a PING, PONG or CLOSE."""
+"""An ``Opcode`` and a payload: a whole message (TEXT, BINARY), or a PING, PONG or CLOSE.
+
+A CONTINUATION without payload is a fragment with which no message is whole yet.
+"""
+
+_UNFINISHED: Event = (CONTINUATION, b"")
 
 
 Inflate = Callable[[bytes], bytes]
@@ -132,13 +143,14 @@ class FrameParser:
     ``inflate`` is there where permessage-deflate was agreed on; compressed messages are broken
     frames otherwise.
 
-    Feed bytes, then ask for events until there is none. At most one message of
-    ``max_message_size`` bytes, compressed or not, and what was fed last is ever kept. After a
-    ``ProtocolError`` or a CLOSE event the stream has no more meaning: do not ask again.
+    Feed bytes, then ask for events until there is none; each takes one frame at most. At most one
+    message of ``max_message_size`` bytes, compressed or not, and what was fed last is ever kept.
+    After a ``ProtocolError`` or a CLOSE event the stream has no more meaning: do not ask again.
     """
 
     __slots__ = (
         "_data",
+        "_fragments",
         "_frame",
         "_frame_left",
         "_head",
@@ -161,6 +173,7 @@ class FrameParser:
         # A message of which some, but not all, fragments are here.
         self._message: bytearray | None = None
         self._message_first = 0  # the first byte of its first frame
+        self._fragments = 0
 
     def feed(self, data: bytes) -> None:
         """Take bytes from the peer."""
@@ -182,6 +195,8 @@ class FrameParser:
         data, position = self._data, self._position
         available = len(data) - position
         if not available:
+            # Who says no more for now is not to keep what was said.
+            self._data, self._position = b"", 0
             return None
         # Nearly every frame there is: a short text message, in one piece, all here.
         if (
@@ -199,20 +214,18 @@ class FrameParser:
         return self._next_event_of_any_kind()
 
     def _next_event_of_any_kind(self) -> Event | None:
-        while self._frame is not None or self._take_head():
-            payload = self._take_payload()
-            if payload is None:
-                return None
-            first, _ = self._head
-            opcode = first & 0x0F
-            if opcode >= CLOSE:
-                if opcode == CLOSE:
-                    parse_close(payload)
-                return opcode, payload
-            event = self._add_fragment(first, payload)
-            if event is not None:
-                return event
-        return None
+        if self._frame is None and not self._take_head():
+            return None
+        payload = self._take_payload()
+        if payload is None:
+            return None
+        first, _ = self._head
+        opcode = first & 0x0F
+        if opcode >= CLOSE:
+            if opcode == CLOSE:
+                parse_close(payload)
+            return opcode, payload
+        return self._add_fragment(first, payload)
 
     def _take_head(self) -> bool:
         """Read the head of a frame into ``_head`` and ``_frame``; tell whether it was all here."""
@@ -280,6 +293,11 @@ class FrameParser:
                 MESSAGE_TOO_BIG, f"message is longer than {self._max_message_size} bytes"
             )
 
+    def _check_fragments(self) -> None:
+        most = max(_FEWEST_FRAGMENTS, self._max_message_size // _FRAGMENT_SIZE)
+        if self._fragments > most:
+            raise ProtocolError(POLICY_VIOLATION, f"message in more than {most} fragments")
+
     def _take_payload(self) -> bytes | None:
         """Return the payload of the frame begun, unmasked, once all of it is here."""
         assert self._frame is not None  # noqa: S101  the caller has looked; this is for mypy
@@ -294,16 +312,19 @@ class FrameParser:
         self._frame = None
         return apply_mask(masked, self._head[1])
 
-    def _add_fragment(self, first: int, payload: bytes) -> Event | None:
+    def _add_fragment(self, first: int, payload: bytes) -> Event:
         fin = first >= 0x80
         if self._message is None:
             if not fin:
                 self._message, self._message_first = bytearray(payload), first
-                return None
+                self._fragments = 1
+                return _UNFINISHED
         else:
             self._message += payload
+            self._fragments += 1
             if not fin:
-                return None
+                self._check_fragments()
+                return _UNFINISHED
             first, payload = self._message_first, bytes(self._message)
             self._message = None
         if first & COMPRESSED and self._inflate is not None:

@@ -3,6 +3,7 @@
 It knows what is said; not how a request is read or an answer written, nor which routes there are.
 """
 
+import enum
 from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 from urllib.parse import parse_qs, unquote
@@ -133,15 +134,29 @@ Handler = Callable[[Request], Answer | Awaitable[Answer]]
 DEFAULT_MAX_BODY = 64 * 1024
 
 
+class Caller(enum.Enum):
+    """Who a request comes from, as far as its head tells; see ``capacity.py``."""
+
+    CLIENT = enum.auto()
+    """Anybody."""
+    CLAIMANT = enum.auto()
+    """Perhaps an application of ours; only the body can tell."""
+    APPLICATION = enum.auto()
+    """An application of ours."""
+
+
 class Route(Struct, frozen=True):
     """A handler, the methods it takes (none named: any), and the longest body in bytes.
 
-    A route that takes GET takes HEAD.
+    A route that takes GET takes HEAD. ``limited_by`` is the option that sets ``max_body``; who
+    sends more is told. ``caller`` is who was led here, and so what may be kept free for it.
     """
 
     handler: Handler
     methods: tuple[str, ...] = ()
     max_body: int = DEFAULT_MAX_BODY
+    limited_by: str = ""
+    caller: Caller = Caller.CLIENT
 
 
 class WebSocketRoute(Struct, frozen=True):
@@ -161,16 +176,28 @@ class WebSocketRoute(Struct, frozen=True):
 
 
 Find = Callable[[Request], Route | WebSocketRoute | Response]
-"""What a request's path and method lead to; a ``Response`` where they lead nowhere."""
+"""What the head of a request leads to; a ``Response`` where it leads nowhere or may not.
+
+It is asked before the body is read, and the body of a refused request never is.
+"""
 
 
 class HttpLimits(Struct, frozen=True, kw_only=True):
-    """Bytes, counts, and seconds. Time is looked at once a second, so may run that much longer."""
+    """Bytes, counts, and seconds. Time is looked at once a second, so may run that much longer.
 
-    head_size: int = 16 * 1024
+    A line of a head (the request's target, or a header) may have half of its ``head_size``. A body
+    is late when nothing of it comes for ``body_timeout``, or when it is that much behind
+    ``body_rate`` bytes a second. ``crowded_timeout`` is for heads and bodies on connections that
+    took one of the last descriptors.
+    """
+
+    head_size: int = 64 * 1024
     header_count: int = 100
+    query_fields: int = 1000
     head_timeout: float = 10.0
-    body_timeout: float = 30.0
+    body_timeout: float = 10.0
+    body_rate: float = 16 * 1024.0
+    crowded_timeout: float = 2.0
     idle_timeout: float = 75.0
     write_timeout: float = 30.0
     linger_timeout: float = 2.0

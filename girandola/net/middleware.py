@@ -3,35 +3,26 @@
 Knows requests and numbers; not what is behind the doors it guards.
 """
 
-import re
 from collections.abc import Callable, Sequence
 
-import re2
-
+from girandola.globs import compile_glob
 from girandola.net.http import Request, Response
 
 # Longer than any host name makes it.
 MAX_ORIGIN_LENGTH = 512
 
-_GLOB_OPTIONS = re2.Options()
-_GLOB_OPTIONS.dot_nl = True
-_GLOB_OPTIONS.log_errors = False  # they are raised, and told in our own words
-
 
 class OriginCheck:
-    r"""Whether a browser's page may talk to us, by patterns of origins (modern.md section 3.1).
+    """Whether a browser's page may talk to us, by patterns of origins (modern.md section 3.1).
 
-    Patterns are globs, in any case: ``*`` is any text, ``?`` one character, ``[a-z]`` and
-    ``[!a-z]`` one of a set or of its rest, ``{a,b}`` one of these, ``\`` takes the meaning off
-    the next character. ``*`` alone allows everything, no pattern at all refuses every origin. A
-    match takes time in proportion to the origin's length, whatever the patterns (RE2).
+    Patterns are globs (``girandola.globs``), in any case. ``*`` alone allows everything, no
+    pattern at all refuses every origin.
     """
 
     def __init__(self, patterns: Sequence[str]) -> None:
-        """Prepare. Raises ``ValueError`` that names a pattern with a bracket left open."""
+        """Prepare. Raises ``ValueError`` that names a pattern and what is wrong with it."""
         self._everything = "*" in patterns
-        texts = [_regex_of(pattern) for pattern in patterns]
-        self._any = re2.compile("|".join(texts), _GLOB_OPTIONS) if texts else None
+        self._patterns = tuple(map(_compiled, patterns))
 
     def allows(self, origin: str | None) -> bool:
         """Tell whether a request with this Origin header is welcome.
@@ -40,53 +31,17 @@ class OriginCheck:
         """
         if not origin or self._everything:
             return True
-        if self._any is None or len(origin) > MAX_ORIGIN_LENGTH:
+        if len(origin) > MAX_ORIGIN_LENGTH:
             return False
-        return self._any.fullmatch(origin.lower()) is not None
+        origin = origin.lower()
+        return any(matches(origin) for matches in self._patterns)
 
 
-def _regex_of(pattern: str) -> str:
-    """Return a glob in RE2's words, as a group. Raises ``ValueError`` that names it."""
-    text = re.sub(r"\*+", "*", pattern.lower())
-    parts: list[str] = []
-    depth = position = 0
-    while position < len(text):
-        character = text[position]
-        position += 1
-        if character == "[":
-            end = text.find("]", position + 1)
-            if end < 0:
-                raise ValueError(f"origin pattern {pattern!r}: [ without ]")
-            parts.append(_character_set(text[position:end]))
-            position = end + 1
-        elif character == "\\" and position < len(text):
-            parts.append(re.escape(text[position]))
-            position += 1
-        elif character == "{":
-            depth += 1
-            parts.append("(?:")
-        elif character == "}" and depth:
-            depth -= 1
-            parts.append(")")
-        elif character == "," and depth:
-            parts.append("|")
-        else:
-            parts.append({"*": ".*", "?": "."}.get(character) or re.escape(character))
-    if depth:
-        raise ValueError(f"origin pattern {pattern!r}: {{ without }}")
-    regex = f"(?:{''.join(parts)})"
+def _compiled(pattern: str) -> Callable[[str], bool]:
     try:
-        re2.compile(regex, _GLOB_OPTIONS)
-    except re2.error as error:
-        reason = error.args[0].decode(errors="replace")
-        raise ValueError(f"origin pattern {pattern!r}: {reason}") from None
-    return regex
-
-
-def _character_set(content: str) -> str:
-    negated = content[0] in "!^"
-    escaped = re.sub(r"([\\^\[])", r"\\\1", content[1:] if negated else content)
-    return f"[{'^' if negated else ''}{escaped}]"
+        return compile_glob(pattern.lower())
+    except ValueError as error:
+        raise ValueError(f"origin pattern {pattern!r}: {error}") from None
 
 
 def cors_headers(

@@ -5,18 +5,18 @@ how they are answered.
 """
 
 import math
-import re
 
 import httptools
 
+from girandola.net.familiar_head import LENGTH_DIGITS, FamiliarHead, familiar_head
 from girandola.net.messages import HttpLimits, Request
 
 _HEAD_END = b"\r\n\r\n"
 _QUIET_LIMIT = 64 * 1024  # bytes of chunk framing and trailers with no content between them
 _PIECE_SIZE = 16 * 1024
-_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d+)[ \t]*\r\n", re.IGNORECASE)
-_FAMILIAR_SIZE = 2048  # bytes of the longest head worth remembering
-_LENGTH_DIGITS = 9
+# A chunked body may be cut into as many pieces as it has bytes: so much of it at a time.
+_PIECES_AT_ONCE = 64
+_BYTES_AT_ONCE = 64 * 1024
 
 
 class Refusal(Exception):
@@ -28,46 +28,14 @@ class Refusal(Exception):
         self.reason = reason
 
 
-class _TooManyHeaders(Exception):
-    """Raised into httptools to stop it."""
-
-
-class _FamiliarHead:
-    """A head that was parsed: clients send the same one again, but for the body's length.
-
-    ``before`` and ``after`` are its bytes around the value of Content-Length.
-    """
-
-    __slots__ = ("_headers", "_method", "_peer", "_query", "_raw_path", "after", "before")
-
-    def __init__(self, before: bytes, after: bytes, request: Request) -> None:
-        self.before = before
-        self.after = after
-        # Not the request itself: its body is not ours to keep.
-        self._method = request.method
-        self._raw_path = request.raw_path
-        self._query = request.query
-        self._headers = request.headers
-        self._peer = request.peer
-
-    def request_with(self, body: bytes, length: str) -> Request:
-        """Return the request that this head makes with ``body``."""
-        headers = self._headers
-        if headers["content-length"] != length:
-            headers = {**headers, "content-length": length}
-        return Request(
-            self._method, self._raw_path, self._query, headers, body=body, peer=self._peer
-        )
-
-
 class RequestParser:
     """One request after the other, however the bytes are cut.
 
-    ``feed`` bytes, ask ``read_head`` until there is a request, then (unless ``has_body`` is
-    false) ``read_body`` until it is whole, then ``forget`` it. Input is fed to httptools in
-    pieces that never reach beyond one request (an empty line ends every head and every chunked
-    body; other bodies have a length). So what follows a request waits unparsed. After a
-    ``Refusal`` the bytes have no more meaning: do not ask again.
+    ``feed`` bytes, ask ``read_head`` until there is a request, then ``begin_body`` and, unless
+    ``body_length`` is 0, ask ``read_body`` until it is whole, then ``forget`` it. Input is fed to
+    httptools in pieces that never reach beyond one request (an empty line ends every head and
+    every chunked body; other bodies have a length). So what follows a request waits unparsed.
+    After a ``Refusal`` the bytes have no more meaning: do not ask again.
 
     A request that is here as a whole and has the head of the one before it is not parsed again;
     that saves a publisher most of what HTTP costs (docs/performance.md).
@@ -85,6 +53,7 @@ class RequestParser:
         "_headers",
         "_is_clean",
         "_limits",
+        "_longest_line",
         "_parser",
         "_peer",
         "_position",
@@ -101,11 +70,12 @@ class RequestParser:
     def __init__(self, limits: HttpLimits, peer: str) -> None:
         """Prepare; ``peer`` is what the requests will say of it."""
         self._limits = limits
+        self._longest_line = limits.head_size // 2
         self._peer = peer
         self._parser = httptools.HttpRequestParser(self)
         self._data = b""  # fed and, from _position on, not looked at yet
         self._position = 0
-        self._familiar: _FamiliarHead | None = None
+        self._familiar: FamiliarHead | None = None
         self._upgrade = False
         self.keep_alive = False
         """Whether the peer wants the connection to go on after the answer."""
@@ -148,9 +118,27 @@ class RequestParser:
         """Return the bytes that nothing was made of yet."""
         return self._data[self._position :]
 
-    def drop_input(self) -> None:
-        """Forget what nothing was made of yet."""
+    @property
+    def body_size(self) -> int:
+        """How many bytes of an unfinished body are here."""
+        return len(self._body)
+
+    @property
+    def unfinished(self) -> int:
+        """How many bytes of an unfinished request are kept."""
+        return self._fed + len(self._body)
+
+    def drop_consumed(self) -> bool:
+        """Let go of the input, if something was made of all of it; tell whether that is so."""
+        if self._position < len(self._data):
+            return False
         self._data, self._position = b"", 0
+        return True
+
+    def drop_input(self) -> None:
+        """Forget what nothing was made of yet, and the unfinished body."""
+        self._data, self._position = b"", 0
+        self._body = bytearray()
 
     def drop(self) -> None:
         """Forget all input and break the circle with httptools: nothing is asked any more."""
@@ -168,7 +156,7 @@ class RequestParser:
             return None
         start += len(familiar.before)
         after = familiar.after
-        end = data.find(after, start, start + _LENGTH_DIGITS + len(after))
+        end = data.find(after, start, start + LENGTH_DIGITS + len(after))
         digits = data[start:end]
         if end < 0 or not digits.isdigit():
             return None
@@ -191,6 +179,8 @@ class RequestParser:
         """
         if not self._is_clean:
             self._clean()
+        if not self._first_byte and self._data[self._position : self._position + 1] < b"\x0e":
+            self._skip_empty_lines()
         while self.has_input():
             piece = self._count_head(self._next_piece())
             self._feed_piece(piece)
@@ -221,31 +211,44 @@ class RequestParser:
     def read_body(self, limit: int) -> bool:
         """Tell whether the request's body, at most ``limit`` bytes, is here by now.
 
-        Raises ``Refusal``.
+        It may leave a part of the input for the next call. Raises ``Refusal``.
         """
-        while self.has_input() and not self.complete:
-            piece = self._next_piece()
-            self._quiet += len(piece)
-            self._feed_piece(piece)
-            if len(self._body) > limit:
-                raise Refusal(413, f"body of more than {limit} bytes")
-            if not self.complete and self._quiet > _QUIET_LIMIT:
-                raise Refusal(400, "a chunked body with too much beside its content")
+        left = _BYTES_AT_ONCE
+        for _ in range(_PIECES_AT_ONCE):
+            if self.complete or left <= 0 or not self.has_input():
+                break
+            left -= self._read_piece_of_body(limit)
         if self.complete and self.request is not None:
             self.request.body = bytes(self._body)
+            self._body = bytearray()
         return self.complete
+
+    def _read_piece_of_body(self, limit: int) -> int:
+        """Read on; return how many bytes that was."""
+        piece = self._next_piece()
+        self._quiet += len(piece)
+        self._feed_piece(piece)
+        if len(self._body) > limit:
+            raise Refusal(413, f"body of more than {limit} bytes")
+        if not self.complete and self._quiet > _QUIET_LIMIT:
+            raise Refusal(400, "a chunked body with too much beside its content")
+        return len(piece)
 
     # ── for httptools ────────────────────────────────────────────────────────────────────────
 
     def on_url(self, url: bytes) -> None:
         """Take a part of the request's target."""
         self._target += url
+        if len(self._target) > self._longest_line:
+            raise self._line_is_too_long()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header, or a trailer, which only counts."""
         self._header_count += 1
         if self._header_count > self._limits.header_count:
-            raise _TooManyHeaders
+            raise Refusal(431, f"more than {self._limits.header_count} headers")
+        if len(name) + len(value) > self._longest_line:
+            raise self._line_is_too_long()
         if self.request is not None:
             return
         key, text = name.decode("latin-1").lower(), value.decode("latin-1")
@@ -269,6 +272,22 @@ class RequestParser:
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────
 
+    def _line_is_too_long(self) -> Refusal:
+        return Refusal(431, f"a line of more than {self._longest_line} bytes in the head")
+
+    def _skip_empty_lines(self) -> None:
+        """Pass over line breaks before a request, which httptools would get four bytes at a time.
+
+        They are a part of the head. Raises ``Refusal``.
+        """
+        start = self._position
+        if start == len(self._data) or self._data[start] not in b"\r\n":
+            return
+        self._position = len(self._data) - len(self._data[start:].lstrip(b"\r\n"))
+        self._fed += self._position - start
+        if self._fed > self._limits.head_size:
+            raise Refusal(431, f"head of more than {self._limits.head_size} bytes")
+
     def _length_of_body(self) -> float:
         if "transfer-encoding" in self._headers:
             return math.inf
@@ -276,20 +295,8 @@ class RequestParser:
 
     def _remember(self, head: bytes, request: Request) -> None:
         """Remember a whole head, if nothing but the body's length is to be read in it."""
-        self._familiar = None
-        headers = request.headers
-        if (
-            len(head) > min(_FAMILIAR_SIZE, self._limits.head_size - _LENGTH_DIGITS)
-            or self._upgrade
-            or request.http_version != "1.1"
-            or "transfer-encoding" in headers
-            or not headers.get("content-length", "").isdigit()
-        ):
-            return
-        length = _LENGTH.search(head)
-        if length is not None:
-            before, after = head[: length.start(1)], head[length.end(1) :]
-            self._familiar = _FamiliarHead(before, after, request)
+        fits = len(head) <= self._limits.head_size - LENGTH_DIGITS
+        self._familiar = familiar_head(head, request) if fits and not self._upgrade else None
 
     def _next_piece(self) -> bytes:
         start = self._position
@@ -337,8 +344,8 @@ class RequestParser:
 
     def _refusal_of(self, error: httptools.HttpParserError) -> Refusal:
         coding = self._headers.get("transfer-encoding", "chunked").strip().lower()
-        if isinstance(error.__context__, _TooManyHeaders):
-            return Refusal(431, f"more than {self._limits.header_count} headers")
+        if isinstance(error.__context__, Refusal):
+            return Refusal(*error.__context__.args)  # raised by one of our callbacks
         if coding != "chunked" and "content-length" not in self._headers:
             return Refusal(501, "a Transfer-Encoding other than chunked")
         if isinstance(error, httptools.HttpParserInvalidMethodError) and (
@@ -353,6 +360,8 @@ class RequestParser:
         if not target.startswith("/") and target != "*" and method != "CONNECT":
             target = self._target_of_url()
         path, _, query_text = target.partition("#")[0].partition("?")
+        if query_text.count("&") >= self._limits.query_fields:
+            raise Refusal(400, f"query of more than {self._limits.query_fields} fields")
         return Request(
             method,
             path,

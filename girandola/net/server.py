@@ -5,6 +5,7 @@ Knows addresses and connections; not what they are for.
 
 import asyncio
 import errno
+import ipaddress
 import logging
 import socket
 import ssl
@@ -12,7 +13,9 @@ import sys
 from typing import Any
 
 from girandola.core.ports import Clock, Waiter
-from girandola.net.http import Connections, HttpLimits
+from girandola.net.capacity import Capacity
+from girandola.net.connections import Connections
+from girandola.net.http import HttpLimits
 from girandola.net.router import Router
 from girandola.net.unix_socket import UnixSocket, listen_at
 
@@ -42,10 +45,20 @@ class Server:
     TLS.
     """
 
-    def __init__(self, router: Router, *, clock: Clock, limits: HttpLimits | None = None) -> None:
-        """Prepare. ``clock`` must be that of the running loop for ``start`` and ``drain``."""
+    def __init__(
+        self,
+        router: Router,
+        *,
+        clock: Clock,
+        limits: HttpLimits | None = None,
+        capacity: Capacity | None = None,
+    ) -> None:
+        """Prepare. ``clock`` must be that of the running loop for ``start`` and ``drain``.
+
+        The servers of a process share one ``capacity``.
+        """
         self._clock = clock
-        self._connections = Connections(router.find, clock, limits)
+        self._connections = Connections(router.find, clock, limits, capacity)
         self._listeners: list[asyncio.AbstractServer] = []
         self._unix_sockets: list[UnixSocket] = []
 
@@ -64,8 +77,9 @@ class Server:
     ) -> list[tuple[str, int]]:
         """Accept connections at all addresses of ``host`` and return these, with their port.
 
-        An empty host means all interfaces, IPv4 and IPv6 as far as there are; port 0 a free one,
-        the same for all. Raises ``OSError`` that names the address when it cannot be had.
+        An empty host means all interfaces, IPv4 and IPv6 as far as there are, and so does ``::``;
+        port 0 a free one, the same for all. Raises ``OSError`` that names the address when it
+        cannot be had.
         """
         sockets = await _bind(host, port)
         for listening in sockets:
@@ -169,6 +183,8 @@ def _finish(waiter: Waiter[bool], value: bool) -> None:
 async def _bind(host: str, port: int) -> list[socket.socket]:
     """Return a bound socket for each address of ``host`` that this machine has."""
     where = f"{host or 'all interfaces'}, port {port}"
+    if _is_any(host):
+        host = ""
     try:
         infos = await asyncio.get_running_loop().getaddrinfo(
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -194,6 +210,14 @@ async def _bind(host: str, port: int) -> list[socket.socket]:
         number = missing.errno if missing is not None else errno.EADDRNOTAVAIL
         raise OSError(number, f"cannot listen on {where}: {reason}")
     return sockets
+
+
+def _is_any(host: str) -> bool:
+    """Tell whether this is the IPv6 address that means all, which stands for those of IPv4, too."""
+    try:
+        return ipaddress.ip_address(host) == ipaddress.IPv6Address(0)
+    except ValueError:
+        return False
 
 
 def _bind_one(family: int, address: tuple[object, ...]) -> socket.socket:

@@ -166,12 +166,30 @@ def context_of(identity: Identity, option: str) -> ssl.SSLContext:
 
 def bare_context() -> ssl.SSLContext:
     """Return a server's context without a certificate: TLS 1.2 or newer, HTTP/1.1."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context = _Context(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION
     context.set_alpn_protocols(["http/1.1"])
     context.sslobject_class = _Connection
     return context
+
+
+class _Context(ssl.SSLContext):
+    """A context whose connections know where their own bytes go."""
+
+    def wrap_bio(
+        self,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool = False,
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLObject:
+        """See ``ssl.SSLContext.wrap_bio``."""
+        connection = super().wrap_bio(incoming, outgoing, server_side, server_hostname, session)
+        if isinstance(connection, _Connection):
+            connection.outgoing = outgoing
+        return connection
 
 
 class CurrentContext(ssl.SSLContext):
@@ -217,6 +235,8 @@ class _Connection(ssl.SSLObject):
     """
 
     _failure: ssl.SSLError | None = None
+    outgoing: ssl.MemoryBIO | None = None
+    """What the loop sends to the peer as it is."""
 
     def do_handshake(self) -> None:
         """See ``ssl.SSLObject.do_handshake``."""
@@ -229,13 +249,20 @@ class _Connection(ssl.SSLObject):
         except ssl.SSLError as error:
             if error.reason != NO_CERTIFICATE:
                 logger.info("TLS handshake failed: %s", _reason(error))
-            if error.reason == "HTTP_REQUEST":
-                raise  # a peer that does not speak TLS understands no alert
-            # The loops send what OpenSSL wants to say, here its alert, where it wants an answer.
+            if error.reason == "HTTP_REQUEST" and self.outgoing is not None:
+                self.outgoing.write(_NO_TLS)  # who does not speak TLS understands no alert
+            # The loops send what there is to say, mostly OpenSSL's alert, where it wants an answer.
             # The peer then closes the connection, or the timeout of the handshake does.
             self._failure = error
             raise ssl.SSLWantReadError from None
 
+
+_NO_TLS_REASON = b"This port speaks TLS: expected https:// or wss://\n"
+_NO_TLS = (
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n"
+    b"Content-Length: %d\r\nConnection: close\r\n\r\n%b" % (len(_NO_TLS_REASON), _NO_TLS_REASON)
+)
+"""What a peer is told that speaks plain HTTP."""
 
 NO_CERTIFICATE = "CALLBACK_FAILED"
 """OpenSSL's reason where a server name callback refused, which has logged why."""

@@ -14,9 +14,11 @@ from girandola.net.frames import (
     ABNORMAL_CLOSURE,
     BINARY,
     CLOSE,
+    CONTINUATION,
     INTERNAL_ERROR,
     NORMAL_CLOSURE,
     PING,
+    POLICY_VIOLATION,
     PONG,
     TEXT,
     FrameParser,
@@ -81,6 +83,12 @@ class Listener(Protocol):
 _CLOSING = 1  # our close frame is written, the peer's is awaited
 _FAILED = 2  # our close frame is written, what comes in has no meaning any more
 
+# Work in one turn of the loop: a frame counts one, and one for each KiB of its payload.
+_TURN = 64
+
+MOST_CONTROL_FRAMES = 100
+"""Pings and pongs that a peer may send in one second."""
+
 # What pausing cannot hold back: a close that the peer never answers must not wait for ever.
 DEFAULT_CLOSE_TIMEOUT = 5.0
 
@@ -94,12 +102,15 @@ class WebSocketConnection(TimedWriter):
     __slots__ = (
         "_close_timeout",
         "_code",
+        "_control_frames",
+        "_controls_end",
         "_forget",
         "_listener",
         "_parser",
         "_pong",
         "_reading_paused",
         "_reason",
+        "_turn_is_over",
     )
 
     def __init__(
@@ -125,7 +136,11 @@ class WebSocketConnection(TimedWriter):
         self._forget = forget
         self._parser = FrameParser(max_message_size, inflate)
         self._code, self._reason = ABNORMAL_CLOSURE, ""
-        self._reading_paused = False
+        self._reading_paused = False  # by the listener
+        self._turn_is_over = False
+        # Pings and pongs since a second began that ends at this time of the clock.
+        self._control_frames = 0
+        self._controls_end = 0.0
         # What is still owed to a peer that takes too little.
         self._pong: bytes | None = None
 
@@ -160,14 +175,17 @@ class WebSocketConnection(TimedWriter):
         """Deliver no message until ``resume_reading``, not even one that has arrived already."""
         if self._state == OPEN and not self._reading_paused:
             self._reading_paused = True
-            self._transport.pause_reading()
+            if not self._turn_is_over:
+                self._transport.pause_reading()
 
     def resume_reading(self) -> None:
         """Deliver messages again, from the next turn of the loop on, in order."""
         if self._reading_paused:
             self._reading_paused = False
             # Not from here: the caller need not be ready for a message before it returns.
-            self._clock.call_soon(self._go_on_reading)
+            if not self._turn_is_over:
+                self._turn_is_over = True
+                self._clock.call_soon(self._begin_turn)
 
     # ── for the loop ─────────────────────────────────────────────────────────────────────────
 
@@ -180,7 +198,8 @@ class WebSocketConnection(TimedWriter):
         """Take bytes from the peer."""
         if self._state <= _CLOSING:
             self._parser.feed(data)
-            self._deliver()
+            if not self._turn_is_over:
+                self._deliver()
 
     def eof_received(self) -> None:
         """Take the end of the peer's bytes: the transport closes once our own are sent."""
@@ -210,26 +229,64 @@ class WebSocketConnection(TimedWriter):
     # ── inside ───────────────────────────────────────────────────────────────────────────────
 
     def _deliver(self) -> None:
+        """Deliver what came, up to the end of this turn of the loop."""
         next_event = self._parser.next_event
+        left = _TURN
         try:
             while not self._reading_paused and self._state <= _CLOSING:
+                if left <= 0 and self._parser.has_input():
+                    self._end_turn()
+                    return
                 event = next_event()
                 if event is None:
                     return
                 opcode, payload = event
+                left -= 1 + (len(payload) >> 10)
                 if opcode == CLOSE:
                     self._receive_close(payload)
-                elif self._state != OPEN:
-                    continue  # messages that crossed our close frame
-                elif opcode <= BINARY:
+                elif opcode > BINARY:
+                    self._receive_control(opcode, payload)
+                elif opcode != CONTINUATION and self._state == OPEN:
+                    # Messages that crossed our close frame are not delivered.
                     self._call(self._listener.on_message, payload, opcode == TEXT)
-                elif opcode == PING:
-                    self._answer_ping(payload)
-                else:
-                    self._call(self._listener.on_pong, payload)
         except ProtocolError as error:
             logger.info("connection %s: invalid frame: %s", self.peer, error.reason)
             self._fail(error)
+
+    def _end_turn(self) -> None:
+        """Let others have a turn before the rest of what came is looked at."""
+        self._turn_is_over = True
+        self._transport.pause_reading()
+        self._clock.call_soon(self._begin_turn)
+
+    def _begin_turn(self) -> None:
+        self._turn_is_over = False
+        if self._reading_paused or self._state == CLOSED:
+            return
+        if self._state != _FAILED:
+            self._deliver()
+        if not (self._reading_paused or self._turn_is_over or self._transport.is_closing()):
+            self._transport.resume_reading()
+
+    def _receive_control(self, opcode: int, payload: bytes) -> None:
+        self._control_frames += 1
+        if self._control_frames > MOST_CONTROL_FRAMES:
+            self._check_controls()
+        if self._state != OPEN:
+            return
+        if opcode == PING:
+            self._answer_ping(payload)
+        else:
+            self._call(self._listener.on_pong, payload)
+
+    def _check_controls(self) -> None:
+        """Begin to count anew, if a second has passed; raise ``ProtocolError`` if not."""
+        now = self._clock.now()
+        if now < self._controls_end:
+            raise ProtocolError(
+                POLICY_VIOLATION, f"more than {MOST_CONTROL_FRAMES} pings and pongs in a second"
+            )
+        self._control_frames, self._controls_end = 1, now + 1.0
 
     def _call(self, method: Callable[..., object], *args: object) -> None:
         try:
@@ -276,14 +333,6 @@ class WebSocketConnection(TimedWriter):
             self._transport.write_eof()
         else:
             self._transport.close()
-
-    def _go_on_reading(self) -> None:
-        if self._reading_paused or self._state == CLOSED:
-            return
-        if self._state != _FAILED:
-            self._deliver()
-        if not self._reading_paused and not self._transport.is_closing():
-            self._transport.resume_reading()
 
     def _on_write_timeout(self) -> None:
         self._call(self._listener.on_write_timeout)

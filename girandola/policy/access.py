@@ -7,8 +7,6 @@ config-generations.md section 2.3). Knows names, options and who asks; no tokens
 commands.
 """
 
-from msgspec import Struct
-
 from girandola.options import ChannelOptions
 from girandola.policy.rules import Rules
 
@@ -17,13 +15,6 @@ STREAMS = ("", "stream")
 
 NOT_LISTED = "the user is not among those in the channel's name"
 OTHER_CONNECTION = "the name is for another connection"
-
-
-class Asker(Struct, frozen=True):
-    """Who wants to be in a channel: a user's id (``""`` for nobody known) and the connection's."""
-
-    user: str
-    client: str
 
 
 def misnamed(rules: Rules, channel: str) -> str:
@@ -38,44 +29,46 @@ def misnamed(rules: Rules, channel: str) -> str:
     return ""
 
 
-def barred(rules: Rules, options: ChannelOptions, channel: str, asker: Asker) -> str:
-    """Return why the asker may not be in the channel whatever he shows, ``""`` if he may."""
+def barred(rules: Rules, options: ChannelOptions, channel: str, user: str, client: str) -> str:
+    """Return why nobody like this may be in the channel whatever he shows, ``""`` if he may.
+
+    ``user`` is the user's id, ``""`` for nobody known, ``client`` that of the connection.
+    """
     channels, legacy = rules.channels, rules.legacy
     if options.subscription_type not in STREAMS:
         return f"its subscriptions are of type {options.subscription_type}, which is not built yet"
     if options.server_side_only:
         return "only the server subscribes there (server_side_only)"
-    if not channels.allows_client(channel, asker.client):
+    if not channels.allows_client(channel, client):
         return OTHER_CONNECTION
-    if legacy.gate_anonymous and not lets_in(rules, options, asker):
+    if legacy.gate_anonymous and not lets_in(rules, options, user):
         return _closed_to_anonymous(rules, channel)
     needs_both = legacy.private_user_limited_needs_both and channels.is_private(channel)
-    if needs_both and not channels.allows_user(channel, asker.user):
+    if needs_both and not channels.allows_user(channel, user):
         return NOT_LISTED
     return ""
 
 
-def closed(rules: Rules, options: ChannelOptions, channel: str, asker: Asker) -> str:
-    """Return why the asker may not be in the channel without a token, ``""`` if he may."""
-    if why := barred(rules, options, channel, asker):
-        return why
-    if rules.channels.is_private(channel):
+def closed(rules: Rules, options: ChannelOptions, channel: str, user: str) -> str:
+    """Return why whoever is not barred needs a token for the channel, ``""`` if he needs none."""
+    channels = rules.channels
+    if channels.is_private(channel):
         return "the channel is private, and no token was given"
     if rules.client.insecure and not rules.legacy.narrow_insecure:
         return ""
-    limited = options.allow_user_limited_channels and rules.channels.is_user_limited(channel)
-    if limited and not rules.channels.allows_user(channel, asker.user):
-        return NOT_LISTED
-    if not limited and not options.allow_subscribe_for_client:
+    if options.allow_user_limited_channels and channels.is_user_limited(channel):
+        if not channels.allows_user(channel, user):
+            return NOT_LISTED
+    elif not options.allow_subscribe_for_client:
         return f"{_place(rules, channel)} does not allow_subscribe_for_client{_NO_TOKEN}"
-    if not lets_in(rules, options, asker):
+    if not lets_in(rules, options, user):
         return _closed_to_anonymous(rules, channel)
     return ""
 
 
-def lets_in(rules: Rules, options: ChannelOptions, asker: Asker) -> bool:
+def lets_in(rules: Rules, options: ChannelOptions, user: str) -> bool:
     """Tell whether users like this may be there at all: with an id, or where none is needed."""
-    return bool(asker.user) or options.allow_subscribe_for_anonymous or rules.client.insecure
+    return bool(user) or options.allow_subscribe_for_anonymous or rules.client.insecure
 
 
 _NO_TOKEN = " and no token was given"  # noqa: S105  a sentence

@@ -20,7 +20,7 @@ from girandola.errors import (
     Reject,
 )
 from girandola.options import ChannelOptions
-from girandola.policy.access import Asker, closed, misnamed
+from girandola.policy.access import barred, closed, misnamed
 from girandola.policy.rules import (
     Rules,
     Term,
@@ -108,19 +108,18 @@ def _token_sub(
 def _complete(rules: Rules, peer: Peer, grant: ConnectGrant, command: Connect) -> ConnectGrant:
     """Add the subscriptions that follow from who it is."""
     _add_personal_channel(rules, grant, command)
-    asker = Asker(grant.user, peer.client)
     refused: dict[str, str] = {}
     for channel, recovery in command.subs.items():
         if channel in grant.subs:
             continue
         options = _options(rules, channel)
-        if why := _why_not(rules, options, channel, asker, command):
+        if why := _why_not(rules, peer, grant.user, options, channel, command):
             refused[channel] = why
         else:
             sub = subscribe_grant(options)
             sub.recovery = recovery
             grant.subs[channel] = sub
-    _log_refused(asker, refused)
+    _log_refused(peer, grant.user, refused)
     return grant
 
 
@@ -146,24 +145,27 @@ def _options(rules: Rules, channel: str) -> ChannelOptions:
 
 
 def _why_not(
-    rules: Rules, options: ChannelOptions, channel: str, asker: Asker, command: Connect
+    rules: Rules, peer: Peer, user: str, options: ChannelOptions, channel: str, command: Connect
 ) -> str:
     """Return why a channel that a connect only asks for is not given, ``""`` if it is."""
-    known = bool(command.token and asker.user)
-    if rules.legacy.connect_subs_for_users_only and not known:
+    if rules.legacy.connect_subs_for_users_only and not (command.token and user):
         return "only users with a token may ask (legacy.connect_subs_for_users_only)"
-    return misnamed(rules, channel) or closed(rules, options, channel, asker)
+    return (
+        misnamed(rules, channel)
+        or barred(rules, options, channel, user, peer.client)
+        or closed(rules, options, channel, user)
+    )
 
 
-def _log_refused(asker: Asker, refused: dict[str, str]) -> None:
+def _log_refused(peer: Peer, user: str, refused: dict[str, str]) -> None:
     """Tell the operator in one line, however many a stranger asked for."""
     if refused:
         channel, why = next(iter(refused.items()))
         logger.info(
             "client %s (user %.100r): %d of the channels that its connect asks for are not given; "
             "the first is %.100r: %s",
-            asker.client,
-            asker.user,
+            peer.client,
+            user,
             len(refused),
             channel,
             why,

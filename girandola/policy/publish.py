@@ -10,7 +10,7 @@ from girandola.errors import BAD_REQUEST, INTERNAL, PERMISSION_DENIED, Reject
 from girandola.options import ChannelOptions
 from girandola.policy.rules import Rules, described, may
 from girandola.protocol.commands import Publish
-from girandola.protocol.raw_json import has_format
+from girandola.protocol.payloads import fits
 
 
 def publish(rules: Rules, peer: Peer, command: Publish) -> PublishGrant:
@@ -41,7 +41,7 @@ def check_data(options: ChannelOptions, channel: str, data: bytes) -> None:
         Reject: BAD_REQUEST otherwise.
     """
     wanted = options.publication_data_format
-    if not has_format(data, wanted):
+    if not fits(data, wanted):
         expected = f"expected data to be {wanted}" if data else "expected data"
         raise Reject(BAD_REQUEST, f"publish to channel {channel!r:.100}: {expected}")
 

@@ -15,6 +15,7 @@ from girandola.core.ports import Peer
 from girandola.errors import BAD_REQUEST_CLOSE, INVALID_TOKEN, Close
 from girandola.options import ClassicOptions, ClientSection, LegacyOptions, RpcPingOptions
 from girandola.protocol.commands import SignedUser
+from girandola.protocol.raw_json import is_json
 
 CLOCK_SKEW = 300
 """Seconds that the clock of who signs may be ahead of ours."""
@@ -135,8 +136,6 @@ def signed_info(text: str) -> bytes:
     if not text:
         return b""
     data = text.encode("utf-8", "replace")
-    try:
-        msgspec.json.decode(data)
+    if is_json(data):
         return msgspec.json.format(data, indent=-1)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        return msgspec.json.encode(data.decode())
+    return msgspec.json.encode(data.decode())

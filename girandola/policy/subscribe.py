@@ -22,7 +22,7 @@ from girandola.errors import (
     Reject,
 )
 from girandola.options import ChannelOptions
-from girandola.policy.access import NOT_LISTED, OTHER_CONNECTION, Asker, barred, closed, lets_in
+from girandola.policy.access import NOT_LISTED, OTHER_CONNECTION, barred, closed, lets_in
 from girandola.policy.reads import may_read_history, may_see_presence
 from girandola.policy.rules import Rules, described, signed_info, term
 from girandola.protocol.commands import SignedChannel, SubRefresh, Subscribe
@@ -44,13 +44,12 @@ async def subscribe(rules: Rules, peer: Peer, command: Subscribe) -> SubscribeGr
     _check_request(peer, command)
     options = rules.channels.options(command.channel)
     _check_name(rules, peer, command)
-    asker = Asker(peer.user, peer.client)
-    if why := barred(rules, options, command.channel, asker):
+    if why := barred(rules, options, command.channel, peer.user, peer.client):
         raise _denied(peer, command, why)
     if command.token and _looks_at_tokens(rules, command.channel):
         token = await _token(rules, peer, command)
         grant = _token_grant(rules, options, command, token)
-    elif why := closed(rules, options, command.channel, asker):
+    elif why := closed(rules, options, command.channel, peer.user):
         raise _denied(peer, command, why)
     else:
         grant = subscribe_grant(options)
@@ -189,21 +188,20 @@ def _by_2018_rules(
     nobody may have without a token. Configurations of 2018 open all of theirs.
     """
     channel, channels = command.channel, rules.channels
-    asker = Asker(peer.user, peer.client)
     if not channels.allows_user(channel, peer.user):
         raise _denied(peer, command, NOT_LISTED)
     if not channels.allows_client(channel, peer.client):
         raise _denied(peer, command, OTHER_CONNECTION)
     options = channels.options(channel)
-    if why := barred(rules, options, channel, asker):
+    if why := barred(rules, options, channel, peer.user, peer.client):
         raise _denied(peer, command, why)
-    if not lets_in(rules, options, asker):
+    if not lets_in(rules, options, peer.user):
         raise _denied(peer, command, "users without an id are not allowed there")
     grant = subscribe_grant(options)
     if channels.is_private(channel):
         _check_sign(rules, peer, command, signed)
         grant.chan_info = signed_info(signed.info)
-    elif why := closed(rules, options, channel, asker):
+    elif why := closed(rules, options, channel, peer.user):
         raise _denied(peer, command, why)
     if options.join_leave and may_see_presence(rules, options, peer, is_subscribed=True):
         # 2018 clients cannot ask, and expect them.

@@ -1,11 +1,11 @@
 """The request that carries commands beside their connection (modern.md section 1.5)."""
 
-import msgspec
 from google.protobuf.message import DecodeError
 from msgspec import Struct
 
-from girandola.protocol import raw_json
+from girandola.protocol.json_requests import Reader, Request
 from girandola.protocol.pb import client_pb2 as pb
+from girandola.protocol.raw_json import Unreadable
 
 
 class EmulationRequest(Struct, frozen=True):
@@ -16,13 +16,13 @@ class EmulationRequest(Struct, frozen=True):
     frame: bytes
 
 
-class _Json(Struct):
+class _Json(Request):
     session: str
     data: str
     node: str = ""
 
 
-_JSON = msgspec.json.Decoder(_Json)
+_JSON: Reader[_Json] = Reader(_Json)
 
 
 def decode_emulation(body: bytes, *, binary: bool) -> EmulationRequest:
@@ -38,7 +38,7 @@ def decode_emulation(body: bytes, *, binary: bool) -> EmulationRequest:
             raise ValueError(str(error)) from None
         return EmulationRequest(request.node, request.session, request.data)
     try:
-        read = raw_json.read(_JSON, body)
-    except raw_json.Unreadable as error:
+        read = _JSON.read(body)
+    except Unreadable as error:
         raise ValueError(str(error)) from None
     return EmulationRequest(read.node, read.session, read.data.encode("utf-8", "replace"))

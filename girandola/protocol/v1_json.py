@@ -6,14 +6,14 @@ Spelling only: what a command leads to is not decided here. Payloads are copied,
 from collections.abc import Callable
 from typing import Annotated, Any, NamedTuple
 
-import msgspec
-from msgspec import Meta, Raw, Struct
+from msgspec import Meta, Raw
 
 from girandola.errors import BAD_REQUEST_CLOSE, UNKNOWN_METHOD, Disconnect, Error
 from girandola.model import Publication, StreamPosition
 from girandola.protocol import commands, raw_json, v1
 from girandola.protocol.frames import gather
 from girandola.protocol.json_fields import an_object, client_info, flag, number, payload, text
+from girandola.protocol.json_requests import Reader, Request
 from girandola.protocol.raw_json import string
 from girandola.protocol.v1 import Method, PushType
 
@@ -31,13 +31,13 @@ MAX_OFFSET = 2**64 - 1
 _ABSENT = Raw()
 
 
-class _Command(Struct):
+class _Command(Request):
     id: UInt32 = None
     method: int | str | None = None
     params: Raw = _ABSENT
 
 
-class _Subscribe(Struct):
+class _Subscribe(Request):
     channel: Text = None
     token: Text = None
     recover: Flag = None
@@ -48,7 +48,7 @@ class _Subscribe(Struct):
     data: Raw = _ABSENT
 
 
-class _Connect(Struct):
+class _Connect(Request):
     token: Text = None
     data: Raw = _ABSENT
     subs: dict[str, _Subscribe | None] | None = None
@@ -56,46 +56,46 @@ class _Connect(Struct):
     version: Text = None
 
 
-class _Channel(Struct):
+class _Channel(Request):
     channel: Text = None
 
 
-class _Publish(Struct):
+class _Publish(Request):
     channel: Text = None
     data: Raw = _ABSENT
 
 
-class _Position(Struct):
+class _Position(Request):
     offset: UInt64 = None
     epoch: Text = None
 
 
-class _History(Struct):
+class _History(Request):
     channel: Text = None
     limit: Int32 = None
     since: _Position | None = None
     reverse: Flag = None
 
 
-class _Rpc(Struct):
+class _Rpc(Request):
     data: Raw = _ABSENT
     method: Text = None
 
 
-class _Send(Struct):
+class _Send(Request):
     data: Raw = _ABSENT
 
 
-class _Refresh(Struct):
+class _Refresh(Request):
     token: Text = None
 
 
-class _SubRefresh(Struct):
+class _SubRefresh(Request):
     channel: Text = None
     token: Text = None
 
 
-class _Ping(Struct):
+class _Ping(Request):
     pass
 
 
@@ -195,15 +195,15 @@ def _sub_refresh(command_id: int, request: _SubRefresh) -> commands.Command:
 
 
 class _Request(NamedTuple):
-    decoder: msgspec.json.Decoder[Any]
+    reader: Reader[Any]
     make: Callable[[int, Any], commands.Command]
 
 
 def _request(params: type, make: Callable[[int, Any], commands.Command]) -> _Request:
-    return _Request(msgspec.json.Decoder(params | None), make)
+    return _Request(Reader(params | None), make)
 
 
-_COMMAND = msgspec.json.Decoder(_Command)
+_COMMAND: Reader[_Command] = Reader(_Command)
 _REQUESTS: dict[Method, _Request] = {
     Method.CONNECT: _request(_Connect, _connect),
     Method.SUBSCRIBE: _request(_Subscribe, _subscribe),
@@ -236,7 +236,7 @@ def _malformed(detail: str, disconnect: Disconnect = BAD_REQUEST_CLOSE) -> comma
 
 def _command(line: bytes) -> commands.Command:
     try:
-        envelope = raw_json.read(_COMMAND, line)
+        envelope = _COMMAND.read(line)
     except raw_json.Unreadable as error:
         return _malformed(str(error))
     try:
@@ -246,10 +246,10 @@ def _command(line: bytes) -> commands.Command:
     name = method.name.lower()
     if not envelope.id and method is not Method.SEND:
         return _malformed(f"expected an id above 0 with {name}")
-    decoder, make = _REQUESTS[method]
+    reader, make = _REQUESTS[method]
     try:
-        params = raw_json.read(decoder, bytes(envelope.params) or b"{}")
-        return make(envelope.id or 0, decoder.decode(b"{}") if params is None else params)
+        params = reader.read(bytes(envelope.params) or b"{}")
+        return make(envelope.id or 0, reader.read(b"{}") if params is None else params)
     except (raw_json.Unreadable, v1.Unreadable) as error:
         return _malformed(f"params of {name}: {error}")
 

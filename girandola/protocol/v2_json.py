@@ -8,8 +8,7 @@ embeds bytes.
 from collections.abc import Callable
 from typing import Annotated, Any
 
-import msgspec
-from msgspec import Meta, Raw, Struct
+from msgspec import Meta, Raw
 
 from girandola.errors import BAD_REQUEST_CLOSE, Disconnect, Error
 from girandola.model import Publication, StreamPosition
@@ -17,11 +16,15 @@ from girandola.protocol import commands, deltas, raw_json
 from girandola.protocol.codec import DeltaEncodings, Traits
 from girandola.protocol.frames import cut_reason, gather
 from girandola.protocol.json_fields import an_object, client_info, flag, number, payload, text
+from girandola.protocol.json_requests import Reader, Request
 from girandola.protocol.raw_json import string, verbatim
 
 MAX_OFFSET = 2**64 - 1
 
 # ── requests: modern.md section 2.4 ──────────────────────────────────────────────────────────
+
+# Fields that are known and have no effect here are ``Raw``: they are listed because a field that
+# is not makes reading slower.
 
 # Clients write null for what they do not have.
 Text = str | None
@@ -34,12 +37,12 @@ UInt64 = Annotated[int, Meta(ge=0)] | None
 _ABSENT = Raw()
 
 
-class _Position(Struct):
+class _Position(Request):
     offset: UInt64 = None
     epoch: Text = None
 
 
-class _FilterNode(Struct):
+class _FilterNode(Request):
     op: Text = None
     key: Text = None
     cmp: Text = None
@@ -48,7 +51,7 @@ class _FilterNode(Struct):
     nodes: list["_FilterNode | None"] | None = None
 
 
-class _Subscribe(Struct):
+class _Subscribe(Request):
     channel: Text = None
     token: Text = None
     recover: Flag = None
@@ -62,58 +65,67 @@ class _Subscribe(Struct):
     tf: _FilterNode | None = None
     flag: int | None = None
     type: Int32 = None
+    phase: Raw = _ABSENT
+    cursor: Raw = _ABSENT
+    limit: Raw = _ABSENT
+    asc: Raw = _ABSENT
 
 
-class _Connect(Struct):
+class _Connect(Request):
     token: Text = None
     data: Raw = _ABSENT
     subs: dict[str, _Subscribe | None] | None = None
     name: Text = None
     version: Text = None
     headers: dict[str, Text] | None = None
+    flag: Raw = _ABSENT
 
 
-class _Publish(Struct):
+class _Publish(Request):
     channel: Text = None
     data: Raw = _ABSENT
     type: Int32 = None
+    key: Raw = _ABSENT
+    removed: Raw = _ABSENT
 
 
-class _Channel(Struct):
+class _Channel(Request):
     channel: Text = None
 
 
-class _History(Struct):
+class _History(Request):
     channel: Text = None
     limit: Int32 = None
     since: _Position | None = None
     reverse: Flag = None
 
 
-class _Rpc(Struct):
+class _Rpc(Request):
     data: Raw = _ABSENT
     method: Text = None
 
 
-class _Send(Struct):
+class _Send(Request):
     data: Raw = _ABSENT
 
 
-class _Refresh(Struct):
+class _Refresh(Request):
     token: Text = None
 
 
-class _SubRefresh(Struct):
+class _SubRefresh(Request):
     channel: Text = None
     token: Text = None
     type: Int32 = None
+    track: Raw = _ABSENT
+    untrack: Raw = _ABSENT
 
 
-class _Ping(Struct):
+class _Ping(Request):
     pass
 
 
-class _Command(Struct):
+class _Command(Request):
     id: UInt32 = None
     connect: _Connect | None = None
     subscribe: _Subscribe | None = None
@@ -129,7 +141,7 @@ class _Command(Struct):
     sub_refresh: _SubRefresh | None = None
 
 
-_COMMAND = msgspec.json.Decoder(_Command)
+_COMMAND: Reader[_Command] = Reader(_Command)
 
 
 def _channel(request: _Subscribe | _Publish | _Channel | _History | _SubRefresh) -> str:
@@ -269,7 +281,7 @@ def _command(line: bytes) -> commands.Command:
         return commands.Pong()
     if not line:
         raise raw_json.Unreadable("expected a command, got an empty line")
-    envelope = raw_json.read(_COMMAND, line)
+    envelope = _COMMAND.read(line)
     command_id = envelope.id or 0
     for name, make in _REQUESTS:
         request = getattr(envelope, name)

@@ -1,7 +1,6 @@
 """A server API on a real node with the memory engine, and a clock moved by hand."""
 
 from collections.abc import Collection, Coroutine
-from fnmatch import fnmatchcase
 from typing import Any, cast
 
 import pytest
@@ -15,6 +14,7 @@ from girandola.core.ports import Policy
 from girandola.engines.memory.broker import MemoryBroker
 from girandola.engines.memory.presence import MemoryPresence
 from girandola.errors import FORCE_DISCONNECT, Disconnect
+from girandola.globs import compile_glob
 from girandola.net.http import Request, Response
 from girandola.options import (
     ChannelOptions,
@@ -82,12 +82,9 @@ class ApiNode(Node):
     ) -> None:
         self._ask("refresh", target, expired, expire_at, info)
 
-    def channels(self, pattern: str = "") -> dict[str, int]:
-        return {
-            channel: count
-            for channel, count in self.listeners.items()
-            if not pattern or fnmatchcase(channel, pattern)
-        }
+    async def channels(self, pattern: str = "") -> dict[str, int]:
+        matches = compile_glob(pattern or "*")
+        return {channel: count for channel, count in self.listeners.items() if matches(channel)}
 
     def _ask(self, *what: Any) -> None:
         if self.failure is not None:
@@ -119,7 +116,10 @@ class Api:
         request = Request(
             method, path, query=query, headers=named, body=body, peer="192.0.2.1:5000"
         )
-        answer = self.door.find(request).handler(request)
+        found = self.door.find(request)
+        if isinstance(found, Response):
+            return found
+        answer = found.handler(request)
         assert isinstance(answer, Coroutine)
         response = self.clock.result(answer)
         assert isinstance(response, Response)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from girandola.api.classic import METRICS
+from girandola.api.classic_metrics import METRICS
 from girandola.auth.signs import api_sign
 from girandola.core.grants import PublishOptions
 from girandola.core.node import Target

@@ -3,7 +3,7 @@
 import pytest
 
 from girandola.auth.signs import api_sign
-from girandola.net.http import Request, Response
+from girandola.net.http import Caller, Request, Response, Route
 from girandola.options import ClassicOptions, HttpApiOptions
 from tests.api.conftest import KEY, Api
 
@@ -90,10 +90,57 @@ def test_a_disabled_api_is_not_there(api: Api) -> None:
     assert signed(api, "POST", "/api/").status == 404
 
 
-@pytest.mark.parametrize("path", ["/api", "/api/", "/api/channels", "/api/batch"])
-def test_bodies_have_a_limit(api: Api, path: str) -> None:
+def route(api: Api, path: str, **headers: str) -> Route:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    found = api.door.find(Request("POST", path, headers=named))
+    assert isinstance(found, Route)
+    return found
+
+
+@pytest.mark.parametrize("path", ["/api", "/api/channels", "/api/batch"])
+def test_bodies_have_a_limit_which_is_named(api: Api, path: str) -> None:
     api.door.configure(HttpApiOptions(key=KEY, max_body_size=10), ClassicOptions())
-    assert api.door.find(Request("POST", path)).max_body == 10
+    found = route(api, path, x_api_key=KEY)
+    assert (found.max_body, found.limited_by) == (10, "http_api.max_body_size")
+    assert found.caller is Caller.APPLICATION
+
+
+@pytest.mark.parametrize("path", ["/api", "/api/publish", "/api/batch"])
+@pytest.mark.parametrize("headers", [{}, {"x-api-key": "wrong"}, {"authorization": "apikey no"}])
+def test_who_shows_no_key_is_refused_by_the_head(
+    both: Api, path: str, headers: dict[str, str]
+) -> None:
+    found = both.door.find(Request("POST", path, headers=headers))
+    assert isinstance(found, Response)
+    assert found.status == 401
+
+
+def test_a_body_that_must_be_read_to_know_its_sender_has_a_limit_of_its_own(both: Api) -> None:
+    both.door.configure(HttpApiOptions(key=KEY), ClassicOptions(secret="s"))
+    stranger, known = route(both, "/api/"), route(both, "/api/", x_api_key=KEY)
+    assert (stranger.max_body, stranger.limited_by) == (2**20, "classic.max_signed_body_size")
+    assert (stranger.caller, known.caller) == (Caller.CLAIMANT, Caller.APPLICATION)
+    assert (known.max_body, known.limited_by) == (2**26, "http_api.max_body_size")
+    assert both.send("POST", "/api/", CHANNELS, x_api_key=KEY).status == 400
+
+
+def test_the_limit_of_signed_bodies_never_is_above_that_of_all(api: Api) -> None:
+    classic = ClassicOptions(secret="s", max_signed_body_size=1000)
+    api.door.configure(HttpApiOptions(key=KEY, max_body_size=10), classic)
+    assert route(api, "/api/").max_body == 10
+
+
+@pytest.mark.parametrize(
+    ("secret", "headers"), [("", {}), ("s", {"content-type": "application/json"})]
+)
+def test_what_no_body_could_make_right_is_refused_by_the_head(
+    api: Api, secret: str, headers: dict[str, str]
+) -> None:
+    classic = ClassicOptions(secret=secret, allow_empty_secret=True)
+    api.door.configure(HttpApiOptions(key=KEY), classic)
+    found = api.door.find(Request("POST", "/api/", headers=headers))
+    assert isinstance(found, Response)
+    assert found.status == 400
 
 
 @pytest.mark.parametrize("path", ["/api", "/api/", "/api/channels"])

@@ -44,8 +44,8 @@ class Built:
 
     # ── what can be reached ──────────────────────────────────────────────────────────────────
 
-    def route(self, path: str) -> Route | WebSocketRoute | Response:
-        return self.app.router.find(Request("POST", path))
+    def route(self, path: str, **headers: str) -> Route | WebSocketRoute | Response:
+        return self.app.router.find(Request("POST", path, headers=headers))
 
     def websocket(self, path: str = "/connection/websocket") -> WebSocketRoute:
         route = self.app.router.find(Request("GET", path))
@@ -60,6 +60,8 @@ class Built:
     def api(self, path: str, body: bytes, **headers: str) -> Response:
         request = Request("POST", path, headers=headers, body=body, peer="192.0.2.1:5000")
         route = self.app.router.find(request)
+        if isinstance(route, Response):
+            return route
         assert isinstance(route, Route)
         answer = route.handler(request)
         assert not isinstance(answer, Response)
@@ -79,7 +81,7 @@ class Built:
 
 
 def test_paths_lead_to_doors(tmp_path: Path) -> None:
-    built = Built(tmp_path)
+    built = Built(tmp_path, http_api={"insecure": True})
     built.websocket()
     assert isinstance(built.route("/api"), Route)
     assert isinstance(built.route("/api/publish"), Route)
@@ -89,7 +91,8 @@ def test_paths_lead_to_doors(tmp_path: Path) -> None:
 
 
 def test_paths_can_be_chosen(tmp_path: Path) -> None:
-    built = Built(tmp_path, websocket={"handler_prefix": "/ws"}, http_api={"handler_prefix": "/a"})
+    http_api = {"handler_prefix": "/a", "insecure": True}
+    built = Built(tmp_path, websocket={"handler_prefix": "/ws"}, http_api=http_api)
     built.websocket("/ws")
     assert isinstance(built.route("/a/publish"), Route)
     assert isinstance(built.route("/connection/websocket"), Response)
@@ -123,11 +126,11 @@ def test_a_reload_changes_the_limits_of_new_connections_and_requests(tmp_path: P
     assert (before.max_message_size, before.write_timeout) == (65536, 1.0)
     built.reload(
         websocket={"message_size_limit": 1000, "write_timeout": "5s"},
-        http_api={"max_body_size": 100},
+        http_api={"max_body_size": 100, "key": "key"},
     )
     after = built.websocket()
     assert (after.max_message_size, after.write_timeout) == (1000, 5.0)
-    route = built.route("/api/publish")
+    route = built.route("/api/publish", **{"x-api-key": "key"})
     assert isinstance(route, Route)
     assert route.max_body == 100
 

@@ -112,7 +112,9 @@ class Process:
         return await self.exit_code()
 
     async def end(self) -> None:
-        """End the process, however the test went."""
+        """End the process, however the test went; it may have been skipped before the start."""
+        if not hasattr(self, "_process"):
+            return
         if self._process.returncode is None:
             self._process.kill()
         await self._process.communicate()

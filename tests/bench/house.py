@@ -14,7 +14,7 @@ from girandola.bench import wire
 from girandola.bench.target import configuration
 from girandola.config.load import load
 from girandola.config.schema import Config
-from girandola.net.http import Connections
+from girandola.net.connections import Connections
 from tests.fakes import FakeClock, FakeTimer
 from tests.net.wire import FakeTransport
 

@@ -126,7 +126,7 @@ def test_a_channel_ended_while_connecting_is_not_told(busy_with: str) -> None:
     assert client.read() == [
         '{"id":1,"connect":{"client":"c1","version":"1.0 girandola","subs":{"b":{}}}}'
     ]
-    assert list(world.node.channels()) == ["b"]
+    assert list(world.clock.result(world.node.channels())) == ["b"]
 
 
 def test_a_channel_left_while_the_join_of_another_is_told_is_not_joined() -> None:

@@ -2,7 +2,9 @@
 
 import pytest
 
-from girandola.core.node import Node
+from girandola.core.grants import SubscribeGrant
+from girandola.core.node import SLICE, Node, Target
+from girandola.core.session import Session
 from girandola.errors import BAD_REQUEST, UNRECOVERABLE, Reject
 from girandola.model import ClientInfo, PresenceStats, Publication, StreamPosition
 from tests.scenarios.modern_world import HISTORY, OPEN, RECOVERY, Connection, Engine, World
@@ -185,3 +187,58 @@ def test_joins_and_leaves_are_counted_both_ways() -> None:
     stats = world.node.stats
     assert (stats.joins_published, stats.leaves_published) == (2, 1)
     assert (stats.joins_received, stats.leaves_received) == (2, 1)
+
+
+# ── long work ────────────────────────────────────────────────────────────────────────────────
+
+
+def test_channels_are_listed_by_a_glob() -> None:
+    world = World({"": OPEN, "chat": OPEN})
+    for channel in ("chat:1", "chat:10", "news"):
+        world.subscribed(channel)
+    list_of = world.node.channels
+    assert world.clock.result(list_of()) == {"chat:1": 1, "chat:10": 1, "news": 1}
+    assert world.clock.result(list_of("chat:?")) == {"chat:1": 1}
+    assert list(world.clock.result(list_of("{chat:*0,n*}"))) == ["chat:10", "news"]
+    with pytest.raises(ValueError, match="without"):
+        world.clock.result(list_of("{chat"))
+
+
+def test_a_list_of_very_many_channels_leaves_others_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    very_many = [(str(number), 1) for number in range(2 * SLICE + 1)]
+    monkeypatch.setattr(world.node.hub, "channels", lambda: very_many)
+    assert world.clock.result(world.node.channels()) == dict(very_many)
+    assert world.clock.waits == 1
+
+
+@pytest.mark.parametrize("work", ["subscribe", "unsubscribe", "disconnect", "refresh"])
+def test_a_call_about_very_many_connections_leaves_others_a_turn(work: str) -> None:
+    world = World({"": OPEN})
+    clients = [world.connect(user="42") for _ in range(SLICE + 1)]
+    target, node = Target("42"), world.node
+    calls = {
+        "subscribe": lambda: node.subscribe(target, "news", SubscribeGrant()),
+        "unsubscribe": lambda: node.unsubscribe(target, "news"),
+        "disconnect": lambda: node.disconnect(target),
+        "refresh": lambda: node.refresh(target, expired=True),
+    }
+    before = world.clock.waits
+    world.clock.result(calls[work]())
+    assert world.clock.waits == before + 1
+    last = clients[-1]
+    assert bool(last.closed or last.read()) is (work != "unsubscribe")
+
+
+def test_connections_that_end_in_such_a_turn_are_not_refreshed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World()
+    clients = [world.connect(user="42") for _ in range(SLICE + 1)]
+    refreshed: list[bool] = []
+    monkeypatch.setattr(Session, "refresh_by_server", lambda *_: refreshed.append(True))
+    world.clock.spawn(world.node.refresh(Target("42"), expire_at=2**31))
+    for client in clients:
+        client.session.on_transport_closed()
+    world.clock.run()
+    assert len(refreshed) == SLICE

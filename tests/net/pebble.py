@@ -35,11 +35,11 @@ def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
 
 @contextlib.contextmanager
 def running_pebble(folder: Path) -> Iterator[Pebble]:
-    """Run Pebble, for which every host name is 127.0.0.1; skip the test where there is none."""
-    programs = [shutil.which(name) for name in ("pebble", "pebble-challtestsrv")]
-    if None in programs:
-        pytest.skip("needs pebble and pebble-challtestsrv (Debian: the package pebble)")
-    pebble, fake_dns = (str(program) for program in programs)
+    """Run Pebble, for which every host name is 127.0.0.1.
+
+    Skip the test where there is none; in CI that fails, since there it would go unnoticed.
+    """
+    pebble, fake_dns = (_program(name) for name in ("pebble", "pebble-challtestsrv"))
     authority = Authority("authority of the ACME server")
     issued = authority.issue("localhost", "127.0.0.1")
     for name, content in (("ca", authority.pem), ("cert", issued.cert), ("key", issued.key)):
@@ -72,6 +72,15 @@ def running_pebble(folder: Path) -> Iterator[Pebble]:
         for own in (management, port):
             _await_port(own, folder / "pebble.log")
         yield Pebble(f"https://127.0.0.1:{port}/dir", str(folder / "ca.pem"), http_port)
+
+
+def _program(name: str) -> str:
+    """Return the path of a program. Skips the test, or fails it in CI, where there is none."""
+    found = shutil.which(name)
+    if found is None:
+        reason = f"needs {name} (Debian: the package pebble)"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    return found
 
 
 @contextlib.contextmanager

@@ -32,6 +32,7 @@ class Echo:
         self._running.opened.set()
 
     def on_message(self, payload: bytes, is_text: bool) -> None:
+        self._running.heard += 1
         if payload == b"close me":
             self.connection.close(3501, "bad request")
         elif payload == b"break":
@@ -55,6 +56,7 @@ class Running:
 
     def __init__(self) -> None:
         self.open: list[WebSocketConnection] = []
+        self.heard = 0
         self.closed: asyncio.Queue[tuple[int, str]] = asyncio.Queue()
         self.opened = asyncio.Event()
         self.ponged = asyncio.Event()

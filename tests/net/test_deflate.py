@@ -41,7 +41,8 @@ def ours(*pieces: bytes) -> Outcome:
         parser.feed(piece)
         try:
             while (event := parser.next_event()) is not None:
-                events.append((int(event[0]), event[1]))
+                if event[0] != Opcode.CONTINUATION:
+                    events.append((int(event[0]), event[1]))
         except ProtocolError as error:
             return events, error.code
     return events, None

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from girandola.net.answers import AnswerHeads
+from girandola.net.connections import Connections
 from girandola.net.http import (
-    Connections,
     HttpLimits,
     Request,
     Response,
@@ -54,7 +54,8 @@ class Site:
         self.waiters: list[FakeWaiter] = []
         self.listener: Listener | Response = FakeListener()
         router = Router()
-        router.add("/hello", Route(self.hello, ("GET", "POST"), max_body=100))
+        hello = Route(self.hello, ("GET", "POST"), max_body=100, limited_by="the option")
+        router.add("/hello", hello)
         router.add("/later", Route(self.later))
         router.add("/broken", Route(self.broken))
         router.add("/broken-later", Route(self.broken_later))
@@ -442,7 +443,9 @@ last_requests = st.sampled_from(
         b"GET /\r\n\r\n",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         b"CONNECT test:80 HTTP/1.1\r\nHost: test\r\n\r\n",
-        get("/hello", "A: " + "b" * 20_000),
+        get("/hello", "A: " + "b" * 70_000),
+        get("/hello", "A: " + "b" * 40_000),
+        b"\r\n" * 33_000 + get(),
         get("/hello", *["A: b"] * 101),
         post(b"abc", "Transfer-Encoding: chunked"),
         chunked(b"abc").replace(b"chunked", b"gzip"),
@@ -556,8 +559,11 @@ def test_garbage_is_answered_with_an_error_or_waited_for_but_never_breaks_us(
         (b"GET /hello HTTP/2.0\r\nHost: test\r\n\r\n", b"505 HTTP Version Not Supported"),
         (get("/hello", "Expect: wonders"), b"417 Expectation Failed"),
         (get("/hello", *["A: b"] * 100), b"431 Request Header Fields Too Large"),
-        (get("/hello", "A: " + "b" * 16384), b"431 Request Header Fields Too Large"),
-        (get("/hello?" + "b" * 16384), b"431 Request Header Fields Too Large"),
+        (get("/hello", "A: " + "b" * 32768), b"431 Request Header Fields Too Large"),
+        (get("/hello", *["A: " + "b" * 22000] * 3), b"431 Request Header Fields Too Large"),
+        (get("/hello?" + "b" * 32768), b"431 Request Header Fields Too Large"),
+        (b"\r\n" * 33000, b"431 Request Header Fields Too Large"),
+        (get("/hello?" + "&" * 1000), b"400 Bad Request"),
     ],
 )
 def test_a_request_that_cannot_be_taken_is_refused_with_one_log_line(
@@ -572,6 +578,17 @@ def test_a_request_that_cannot_be_taken_is_refused_with_one_log_line(
         f"connection 127.0.0.1:5555: refused with {status[:3].decode()}: "
     )
     assert record.exc_info is None
+
+
+def test_a_head_may_be_long() -> None:
+    """As browsers make it with many cookies."""
+    site = Site()
+    cookies = ["Cookie: a=" + "b" * 20_000, "Cookie: c=" + "d" * 20_000]
+    assert site.ask(get("/hello?" + "x" * 20_000, *cookies)).startswith(b"HTTP/1.1 200 OK")
+
+
+def test_how_long_a_head_may_be_can_be_chosen() -> None:
+    assert Site(head_size=1000).ask(get("/hello", "A: " + "b" * 900)).startswith(b"HTTP/1.1 431 ")
 
 
 def test_as_many_headers_as_allowed_are_taken() -> None:
@@ -601,9 +618,11 @@ def test_a_method_that_a_route_does_not_take_is_answered_with_405() -> None:
 
 @pytest.mark.parametrize("data", [post(b"x" * 101)[:-101], chunked(b"x" * 60, b"x" * 41)])
 def test_a_body_longer_than_its_route_allows_is_refused(data: bytes) -> None:
-    """By its length, before it comes; else as soon as it is too long."""
+    """By its length, before it comes; else as soon as it is too long. The answer says so."""
     site = Site()
-    assert site.ask(data).startswith(b"HTTP/1.1 413 ")
+    written = site.ask(data)
+    assert written.startswith(b"HTTP/1.1 413 ")
+    assert re.search(rb"body of .* 100 .*\(the option\)\n$", written)
     assert site.requests == []
 
 
@@ -663,9 +682,27 @@ def test_a_head_that_comes_too_slowly_is_refused_with_408() -> None:
 def test_a_body_that_comes_too_slowly_is_refused_with_408() -> None:
     site = Site()
     site.ask(post(b"x" * 100)[:-100])
-    for _ in range(29):
+    for _ in range(9):
         site.transport.receive(b"x")
         site.clock.advance(1)
+    assert site.transport.take() == b""
+    site.clock.advance(2)
+    assert undated(site.transport.take()) == undated(refusal(b"408 Request Timeout"))
+
+
+def test_a_body_that_comes_at_a_fair_rate_may_take_long() -> None:
+    site = Site(body_rate=2.0)
+    site.ask(post(b"x" * 100)[:-100])
+    for _ in range(50):
+        site.transport.receive(b"xx")
+        site.clock.advance(1)
+    assert site.transport.take().startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_body_that_comes_no_further_is_refused_however_fast_it_began() -> None:
+    site = Site(body_rate=1.0)
+    site.ask(post(b"x" * 100)[:-1])
+    site.clock.advance(9)
     assert site.transport.take() == b""
     site.clock.advance(2)
     assert undated(site.transport.take()) == undated(refusal(b"408 Request Timeout"))

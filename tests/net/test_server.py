@@ -51,6 +51,24 @@ def test_many_messages_in_one_go_come_back_in_order(run: Run) -> None:
     run(scenario)
 
 
+def test_others_have_their_turn_while_one_sends_without_end(run: Run) -> None:
+    async def scenario(running: Running) -> None:
+        flood = 20_000
+        reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
+        writer.write(HANDSHAKE)
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(client_frame(1, b"x") * flood)
+        other, other_writer = await asyncio.open_connection("127.0.0.1", running.port)
+        other_writer.write(b"GET /echo HTTP/1.1\r\nHost: test\r\n\r\n")
+        assert (await other.readline()).startswith(b"HTTP/1.1 200 ")
+        assert running.heard < flood // 2
+        await reader.readexactly(3 * flood)  # and all of it is answered
+        writer.close()
+        other_writer.close()
+
+    run(scenario)
+
+
 def test_the_client_hears_why_we_close(run: Run) -> None:
     async def scenario(running: Running) -> None:
         async with running.websocket() as client:
@@ -189,9 +207,13 @@ def test_draining_cuts_off_what_does_not_end_in_time(
     assert "cut off 1 connections" in caplog.text
 
 
-def test_an_empty_host_means_every_interface_with_one_port(run: Run) -> None:
+@pytest.mark.parametrize("every", ["", "::", "0:0::0"])
+def test_an_empty_host_means_every_interface_with_one_port(run: Run, every: str) -> None:
+    """And so does the IPv6 address for all, as with Go's servers."""
+
     async def scenario(running: Running) -> None:
-        addresses = await running.server.start("", 0)
+        addresses = await running.server.start(every, 0)
+        assert {host for host, _ in addresses} == {"0.0.0.0", "::"}
         assert addresses[0][0] in {"0.0.0.0", "::"}
         assert len({port for _, port in addresses}) == 1
         for host, port in addresses:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from girandola.net.connections import Connections
 from girandola.net.http import (
-    Connections,
     HttpConnection,
     HttpLimits,
     Request,

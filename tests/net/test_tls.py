@@ -188,6 +188,24 @@ def test_messages_of_any_size_go_over_tls(run: Run, version: ssl.TLSVersion) -> 
     run(scenario)
 
 
+def test_many_messages_in_one_go_come_back_in_order_over_tls(run: Run) -> None:
+    """More than one turn of the loop looks at: reading pauses, above and below TLS."""
+
+    async def scenario(running: Running) -> None:
+        port = await tls_port(running, context())
+        async with websocket(port) as client:
+            sent = [str(number) for number in range(3000)]
+            async with asyncio.TaskGroup() as group:
+                group.create_task(send_all(client, sent))
+                assert [await client.recv() for _ in sent] == sent
+
+    async def send_all(client: ClientConnection, texts: list[str]) -> None:
+        for text in texts:
+            await client.send(text)
+
+    run(scenario)
+
+
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1:DeprecationWarning")
 def test_tls_1_1_is_refused(run: Run, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "girandola")
@@ -288,18 +306,24 @@ def test_client_certificates_can_be_asked_for_and_no_longer_asked_for(run: Run) 
     run(scenario)
 
 
-def test_plain_http_on_a_tls_port_ends_with_one_line_in_the_log(
-    run: Run, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("method", [b"GET", b"POST", b"HEAD", b"PUT"])
+def test_plain_http_on_a_tls_port_is_answered_in_plain_http_with_one_line_in_the_log(
+    run: Run, method: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
 
     async def scenario(running: Running) -> None:
         port = await tls_port(running, context())
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(b"GET /echo HTTP/1.1\r\nHost: test\r\n\r\n")
-        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
-            await reader.readexactly(1)
+        writer.write(method + b" /echo HTTP/1.1\r\nHost: test\r\n\r\n")
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+        assert b"\r\nConnection: close\r\n" in head
+        length = int(head.partition(b"Content-Length: ")[2].partition(b"\r\n")[0])
+        assert b"This port speaks TLS" in await reader.readexactly(length)
         writer.close()
+        async with websocket(port):  # others come in
+            pass
 
     run(scenario)
     failed = [record for record in caplog.records if "TLS handshake" in record.getMessage()]

@@ -44,7 +44,8 @@ def ours(pieces: list[bytes], max_size: int = MAX_SIZE) -> Outcome:
         parser.feed(piece)
         try:
             while (event := parser.next_event()) is not None:
-                events.append((int(event[0]), event[1]))
+                if event[0] != Opcode.CONTINUATION:
+                    events.append((int(event[0]), event[1]))
                 if event[0] == Opcode.CLOSE:
                     return events, None
         except ProtocolError as error:

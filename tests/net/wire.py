@@ -42,6 +42,11 @@ class FakeTransport(asyncio.Transport):
             self._protocol.data_received(piece)
             self._clock.run()
 
+    def receive_only(self, data: bytes) -> None:
+        """Hand in bytes of the peer without going on to the next turn of the loop."""
+        assert self.reading, "bytes were handed in although reading is paused"
+        self._protocol.data_received(data)
+
     def receive_eof(self) -> None:
         if not self._protocol.eof_received():
             self.close()

@@ -363,6 +363,8 @@ def test_the_signature_of_a_jwt_lets_nobody_in_as_a_2018_user() -> None:
         ('say "hi"\n', b'"say \\"hi\\"\\n"'),
         ("é", '"é"'.encode()),
         ("[" * 5000, b'"' + b"[" * 5000 + b'"'),
+        ("[" * 256 + "]" * 256, b"[" * 256 + b"]" * 256),
+        ("[" * 257 + "]" * 257, b'"' + b"[" * 257 + b"]" * 257 + b'"'),
         ("NaN", b'"NaN"'),
     ],
 )

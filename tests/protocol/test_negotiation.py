@@ -59,6 +59,7 @@ def test_these_are_of_2018(frame: bytes) -> None:
         b"",
         b"{}",
         b'{"id":1,"connect":{}}',
+        b'{"ID":1,"Connect":{}}',
         b'{"id":1,"connect":{"data":{"method":"x"}}}\n{"id":2,"rpc":{"method":"x"}}',
         b'{"connect":{},"id":1}\n[broken',
         b'{"id":1,"connect":{},"params":{}}',
@@ -104,6 +105,7 @@ def test_a_binary_connect_of_today_is_recognised(vector: dict[str, Any]) -> None
         (b'{"id":1,"params":{"name":""}}', V1_JSON_NEWEST_FIRST),
         (b'{"id":1,"params":{"name":null}}', V1_JSON_NEWEST_FIRST),
         (b'{ "params" : { "name" : "dart" } , "id" : 1 }\n', V1_JSON),
+        (b'{"Id":1,"Params":{"NAME":"go"}}', V1_JSON),
         (b'{"id":1,"params":{"name":"go"}}\n{"id":2,"method":1,"params":{}}', V1_JSON),
     ],
 )

@@ -40,23 +40,6 @@ def test_what_is_not_one_json_value_in_utf8_is_not_called_json_and_embedded_as_n
     assert raw_json.verbatim(data) == b"null"
 
 
-@pytest.mark.parametrize(
-    ("data", "formats"),
-    [
-        (b"", {"binary"}),
-        (b"\xff", {"", "binary"}),
-        (b"[" * 257 + b"]" * 257, {"", "binary"}),
-        (b"[]", {"", "binary", "json"}),
-        (b' {"a":1}', {"", "binary", "json", "json_object"}),
-        (b'{"a":', {"", "binary"}),
-    ],
-    ids=lambda value: repr(value[:10]) if isinstance(value, bytes) else None,
-)
-def test_a_publication_has_the_formats_that_it_has(data: bytes, formats: set[str]) -> None:
-    every = ("", "json", "json_object", "binary")
-    assert {wanted for wanted in every if raw_json.has_format(data, wanted)} == formats
-
-
 @given(PAYLOADS)
 def test_json_is_embedded_without_its_newlines_and_means_the_same(payload: bytes) -> None:
     assert raw_json.is_json(payload)

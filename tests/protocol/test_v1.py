@@ -330,6 +330,23 @@ def test_clients_ping_and_a_gap_ends_the_connection(codec: Codec) -> None:
     assert codec.deltas is None
 
 
+@pytest.mark.parametrize(
+    ("frame", "meaning"),
+    [
+        (
+            b'{"ID":1,"Method":"CONNECT","Params":{"TOKEN":"t","Subs":{"A":{"Recover":true}}}}',
+            commands.Connect(id=1, token="t", subs={"A": v1.FromStart(recover=True)}),
+        ),
+        (
+            b'{"Id":2,"method":3,"params":{"Channel":"a","DATA":{"X":1},"new":1}}',
+            commands.Publish(id=2, channel="a", data=b'{"X":1}'),
+        ),
+    ],
+)
+def test_names_count_in_any_case(frame: bytes, meaning: commands.Command) -> None:
+    assert V1_JSON.decode(frame) == [meaning]
+
+
 def test_what_was_expected_is_named_for_the_log() -> None:
     def detail(codec: Codec, frame: bytes) -> str:
         (command,) = codec.decode(frame)

@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import inspect
 
 from girandola.errors import BAD_REQUEST_CLOSE, Disconnect
 from girandola.model import ClientInfo, Publication
-from girandola.protocol import commands
+from girandola.protocol import commands, v2_json
 from girandola.protocol.codec import Codec
+from girandola.protocol.pb import client_pb2
 from girandola.protocol.v2_json import V2_JSON
 from tests.protocol.strategies import FRAMES, PUBLICATIONS, REASONS
 from tests.protocol.vectors import build, vectors, without_details
@@ -54,6 +56,45 @@ def test_a_binary_frame_that_is_not_utf8_is_malformed_wherever_the_bytes_stand()
         assert isinstance(command, commands.Malformed)
         assert command.disconnect == BAD_REQUEST_CLOSE
         assert "UTF-8" in command.detail
+
+
+@pytest.mark.parametrize(
+    ("frame", "meaning"),
+    [
+        (b'{"ID":1,"Connect":{}}', commands.Connect(id=1)),
+        (
+            b'{"Id":1,"CONNECT":{"Token":"t","subs":{"A":{"Recover":true,"OFFSET":5}}}}',
+            commands.Connect(
+                id=1, token="t", subs={"A": commands.Recovery(recover=True, offset=5)}
+            ),
+        ),
+        (
+            b'{"id":2,"subscribe":{"Channel":"a","tf":{"Nodes":[{"Key":"K"}]},"new":1}}',
+            commands.Subscribe(
+                id=2,
+                channel="a",
+                filter=commands.FilterNode(nodes=(commands.FilterNode(key="K"),)),
+            ),
+        ),
+        (
+            b'{"id":3,"Publish":{"channel":"a","Data":{"Channel":null}}}',
+            commands.Publish(id=3, channel="a", data=b'{"Channel":null}'),
+        ),
+    ],
+)
+def test_names_count_in_any_case(frame: bytes, meaning: commands.Command) -> None:
+    assert CODEC.decode(frame) == [meaning]
+
+
+def test_every_field_of_the_schema_is_known_so_that_libraries_never_take_the_long_way() -> None:
+    """A name that the struct does not have makes reading several times slower."""
+    requests = {field.name: field for field in client_pb2.Command.DESCRIPTOR.fields}
+    for field in inspect.type_info(v2_json._Command).fields:  # type: ignore[attr-defined]
+        message = requests[field.name].message_type
+        if message is None:
+            continue
+        struct = next(one for one in field.type.types if isinstance(one, inspect.StructType))
+        assert {one.name for one in struct.fields} >= {one.name for one in message.fields}, field
 
 
 def test_what_was_expected_is_named_for_the_log() -> None:

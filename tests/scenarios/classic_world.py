@@ -104,9 +104,9 @@ class World:
         data = body.encode()
         headers = {"content-type": "application/json", "x-api-sign": api_sign(SECRET, data)}
         request = Request("POST", "/api/", headers=headers, body=data, peer="192.0.2.1:5000")
-        route = self.app.router.find(request)
-        assert isinstance(route, Route)
-        answer = route.handler(request)
+        found = self.app.router.find(request)
+        assert isinstance(found, Route | Response)
+        answer = found if isinstance(found, Response) else found.handler(request)
         response = answer if isinstance(answer, Response) else self.clock.result(_of(answer))
         self.clock.run()
         return response

@@ -1,4 +1,4 @@
-"""The promises of the way from a publication to the wire (``ARCHITECTURE.md`` section 8)."""
+"""What docs/architecture.md, "The hot path: plain functions, few objects", promises."""
 
 import ast
 import inspect

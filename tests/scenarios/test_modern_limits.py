@@ -263,7 +263,7 @@ def test_a_peer_that_leaves_takes_its_waiting_commands_along() -> None:
     assert witness.read() == []
     assert client.read() == []
     assert not world.clock.unfinished
-    assert list(world.node.channels()) == ["news"]
+    assert list(dict(world.node.hub.channels())) == ["news"]
 
 
 def test_a_frame_of_two_lines_is_two_commands() -> None:

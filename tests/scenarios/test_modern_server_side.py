@@ -253,9 +253,9 @@ def test_channels_with_subscribers_are_counted() -> None:
     client = world.subscribed("a")
     world.subscribed("a").subscribe("b")
     world.publish("c", "1")
-    assert world.node.channels() == {"a": 2, "b": 1}
+    assert dict(world.node.hub.channels()) == {"a": 2, "b": 1}
     client.hang_up()
-    assert world.node.channels() == {"a": 1, "b": 1}
+    assert dict(world.node.hub.channels()) == {"a": 1, "b": 1}
 
 
 @pytest.mark.parametrize(
@@ -272,7 +272,6 @@ def test_channels_with_subscribers_are_counted() -> None:
         ("n[a-f]ws", {"news"}),
         ("{chat,news:*}", {"chat", "news:1", "news:22"}),
         ("{n[.]ws,c?at}", {"n.ws", "chat"}),
-        ("[", set()),
         ("news}", set()),
     ],
 )
@@ -281,7 +280,7 @@ def test_channels_are_found_by_a_pattern(pattern: str, matching: set[str]) -> No
     client = world.connect()
     for channel in ("news", "news:1", "news:22", "n.ws", "chat"):
         client.subscribe(channel)
-    assert set(world.node.channels(pattern)) == matching
+    assert set(world.clock.result(world.node.channels(pattern))) == matching
 
 
 def test_a_node_tells_about_itself() -> None:

@@ -284,7 +284,7 @@ def test_a_client_that_leaves_before_the_decision_leaves_nothing_behind(
             await until(lambda: not running.server.open_http)
         gate.open.set()
         await until(lambda: not running.node.hub.sessions())
-        assert running.node.channels() == {}
+        assert dict(running.node.hub.channels()) == {}
         # Its place is free again.
         client, _ = await listen(running, "a")
         client.line.vanish()
@@ -404,7 +404,7 @@ def test_what_a_client_says_after_the_connect_is_ignored(play: Play) -> None:
             await client.line.send(said)
         await running.publish("a", "1")
         assert await client.hear_all(1) == [1]
-        assert running.node.channels() == {"a": 1}
+        assert dict(running.node.hub.channels()) == {"a": 1}
 
     play(UniWebSocketLine, scenario)
 

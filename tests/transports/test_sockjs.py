@@ -26,7 +26,8 @@ from girandola.config.load import load
 from girandola.core.grants import PublishOptions
 from girandola.core.node import Target
 from girandola.model import Publication
-from girandola.net.http import Connections, Request, Response
+from girandola.net.connections import Connections
+from girandola.net.http import Request, Response
 from girandola.net.router import WebSocketRoute
 from girandola.net.websocket import Opcode, WebSocketConnection
 from girandola.transports.sockjs import frames, table

@@ -335,7 +335,7 @@ def test_a_forged_or_broken_id_is_never_an_error(
         source.last_id = last_id
         with caplog.at_level(logging.INFO, "girandola.transports"):
             client = await source.open()
-        assert running.node.channels() == {"a": 1}
+        assert dict(running.node.hub.channels()) == {"a": 1}
         assert source.heard == []
         await running.publish("a", "3")
         await source.hear(client, 1)
@@ -369,7 +369,7 @@ def test_an_id_asks_for_no_more_channels_than_a_client_may_have(play: Play) -> N
         source = EventSource(running, OneWay().connect("a"))
         source.last_id = ",".join(f"E:1:forged{number}" for number in range(50))
         await source.open()
-        assert len(running.node.channels()) == 5
+        assert len(dict(running.node.hub.channels())) == 5
         assert running.node.hub.num_clients == 1
 
     play(scenario, client={"channel_limit": 5})

@@ -234,7 +234,7 @@ class Running:
         assert self.server.open_websockets == 0
         assert self.node.hub.num_clients == 0
         assert self.node.hub.num_subscriptions == 0
-        assert self.node.channels() == {}
+        assert dict(self.node.hub.channels()) == {}
         if not self._stopped:
             await self.shut_down()
 
@@ -764,7 +764,7 @@ def test_a_peer_that_takes_nothing_is_cut_off(
     wire.clock.advance(0.2)
     assert plug.transport.aborted
     assert wire.node.hub.num_clients == 0
-    assert wire.node.channels() == {}
+    assert dict(wire.node.hub.channels()) == {}
     assert [line for line in caplog.messages if "3009 write error" in line]
 
 

@@ -64,7 +64,7 @@ def _headers(text: str) -> None:
     shown = (text.encode("latin-1"), text.encode("latin-1").partition(b" ")[2])
     if is_authorized(HttpApiOptions(key=KEY), request):
         assert KEY.encode() in [part.strip() for part in shown]
-    if ORIGINS.allows_request(request):
+    if text and ORIGINS.allows(text):
         origin = text.lower()
         assert origin.startswith(("https://", "http://", "app*"))
 

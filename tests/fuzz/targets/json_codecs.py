@@ -1,6 +1,5 @@
 """JSON of every generation: any frame is commands, or ``Malformed`` as the last of them."""
 
-from girandola.errors import Unencodable
 from girandola.model import Publication
 from girandola.protocol import commands
 from girandola.protocol.codec import Codec
@@ -49,16 +48,12 @@ def check(codec: Codec, data: bytes) -> None:
 
 
 def hand_on(channel: str, data: bytes) -> None:
-    """Encode a publication for everybody: in one piece, or not at all."""
+    """Encode a publication for everybody: nothing that a client sends is too much for another."""
     publication = Publication(data)
     for codec in ALL:
         encodings = [codec] if codec.deltas is None else [codec.deltas.full, codec.deltas.delta]
         for encoding in encodings:
-            try:
-                message = encoding.push(channel, publication)
-            except Unencodable:
-                assert not codec.binary
-                continue
+            message = encoding.push(channel, publication)
             if not codec.binary:
                 message.decode()
                 lines = codec.traits.pings_from == "server" or not codec.traits.replies_together

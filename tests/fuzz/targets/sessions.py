@@ -63,13 +63,19 @@ class _Errors(logging.Handler):
         raise AssertionError(f"logged: {self.format(record)}")
 
 
-logging.getLogger("girandola.core").addHandler(_Errors(logging.ERROR))
-
-
 def one_input(data: bytes) -> None:
     """Say ``data`` on a connection of some generation, beside a listener to the channel ``a``."""
     if not data:
         return
+    logger, errors = logging.getLogger("girandola.core"), _Errors(logging.ERROR)
+    logger.addHandler(errors)
+    try:
+        _say(data)
+    finally:
+        logger.removeHandler(errors)
+
+
+def _say(data: bytes) -> None:
     codec = CODECS[data[0] % len(CODECS)]
     world = World({"": OPTIONS}, insecure=codec is CLASSIC)
     listener = world.subscribed("a")
