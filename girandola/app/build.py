@@ -3,6 +3,7 @@
 It decides nothing about messages. What may change while running is changed by ``reconfigure``.
 """
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from msgspec import structs
@@ -143,33 +144,7 @@ class Application:
         await self.node.close()
 
     def _rules(self, config: Config) -> Rules:
-        client = config.client
-        separate = client.subscription_token.enabled
-        return Rules(
-            channels=Channels(config.channel),
-            client=client,
-            classic=config.classic,
-            rpc_ping=config.rpc.ping,
-            connection_tokens=self._verifier(config, client.token, "client.token"),
-            subscription_tokens=self._verifier(
-                config,
-                client.subscription_token if separate else client.token,
-                "client.subscription_token" if separate else "client.token",
-            ),
-            time=self._clock.time,
-            legacy=config.legacy,
-        )
-
-    def _verifier(self, config: Config, options: TokenOptions, section: str) -> Verifier:
-        try:
-            return Verifier(
-                options,
-                time=self._clock.time,
-                jwks=self._key_sets,
-                skip_signature=config.client.insecure_skip_token_signature_verify,
-            )
-        except ValueError as error:
-            raise ValueError(f"{section}.{error}") from None
+        return rules_of(config, self._clock.time, self._key_sets)
 
     def _route(self, config: Config) -> Router:
         """Lead paths to doors."""
@@ -213,6 +188,40 @@ class Application:
         except Reject:
             return False
         return True
+
+
+def rules_of(config: Config, time: Callable[[], float], key_sets: KeySets | None = None) -> Rules:
+    """Return what the policy decides by; ``time`` returns Unix seconds.
+
+    Without ``key_sets`` the configuration may name none. Raises ``ValueError`` like
+    ``Application``.
+    """
+    client = config.client
+    separate = client.subscription_token.enabled
+
+    def verifier(options: TokenOptions, section: str) -> Verifier:
+        try:
+            return Verifier(
+                options,
+                time=time,
+                jwks=key_sets,
+                skip_signature=client.insecure_skip_token_signature_verify,
+            )
+        except ValueError as error:
+            raise ValueError(f"{section}.{error}") from None
+
+    return Rules(
+        channels=Channels(config.channel),
+        client=client,
+        classic=config.classic,
+        rpc_ping=config.rpc.ping,
+        connection_tokens=verifier(client.token, "client.token"),
+        subscription_tokens=verifier(client.subscription_token, "client.subscription_token")
+        if separate
+        else verifier(client.token, "client.token"),
+        time=time,
+        legacy=config.legacy,
+    )
 
 
 class _CurrentRoutes(Router):

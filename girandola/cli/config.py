@@ -62,8 +62,10 @@ def _minimal() -> dict[str, Any]:
     }
 
 
-def write_new(path: str, text: str) -> None:
+def write_new(path: str, text: str, *, check: bool = True) -> None:
     """Write a file that only its owner may read, and keep it only if it loads.
+
+    Without ``check`` it is kept as soon as it is written.
 
     Raises:
         ConfigError: it exists, cannot be written, or does not load.
@@ -77,7 +79,8 @@ def write_new(path: str, text: str) -> None:
     try:
         with open(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
-        load(path)
+        if check:
+            load(path)
     except BaseException:
         Path(path).unlink(missing_ok=True)
         raise

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import click
 
-from girandola.cli import bench, config, tokens
+from girandola.cli import bench, config, migrate, tokens
 from girandola.cli.flags import FLAGS, spelled_out
 from girandola.config.load import ConfigError, Sources
 
@@ -108,7 +108,7 @@ girandola = Server(
 )
 """The whole command line."""
 
-for _command in (*config.COMMANDS, *tokens.COMMANDS, bench.bench, _help):
+for _command in (*config.COMMANDS, migrate.migrateconfig, *tokens.COMMANDS, bench.bench, _help):
     girandola.add_command(_command)
 
 

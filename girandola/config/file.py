@@ -51,7 +51,15 @@ def read_file(path: str) -> ConfigFile:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ConfigError([Problem(path, "", f"cannot be read: {reason}")]) from None
-    format_ = format_of(path)
+    return parsed(path, data, format_of(path))
+
+
+def parsed(path: str, data: bytes, format_: str) -> ConfigFile:
+    """Return what ``data`` in json, toml or yaml says, as if it stood at ``path``.
+
+    Raises:
+        ConfigError: unparsable, or not an object.
+    """
     try:
         tree, warnings = _PARSERS[format_](data.decode("utf-8-sig"))
         tree = lower_cased(tree)

@@ -36,8 +36,10 @@ __all__ = [
     "Loaded",
     "Read",
     "Sources",
+    "completed",
     "load",
     "read",
+    "read_with",
     "reload_differences",
     "value_at",
 ]
@@ -123,7 +125,15 @@ def load(
     Raises:
         ConfigError: with every problem found, or because the generation cannot be told.
     """
-    found = read(path, environ, flags)
+    return completed(read(path, environ, flags))
+
+
+def completed(found: Read) -> Loaded:
+    """Return what was read as a configuration; it may not be used for anything afterwards.
+
+    Raises:
+        ConfigError: with every problem found.
+    """
     close_unasked(found.given, found.drafts, found.carried, found.notes)
     values = {name: given.value for name, given in found.given.items()}
     config = _built(Config, "", values, found.drafts)
@@ -145,7 +155,7 @@ def load(
         generation=found.decision.generation,
         why=found.decision.why,
         given=frozenset(found.given),
-        path=path,
+        path=found.file.path,
         found=found.file.tree is not None,
     )
 
@@ -163,15 +173,23 @@ def read(
     Raises:
         ConfigError: the file cannot be read, or the generation cannot be told.
     """
+    return read_with(read_file(path), environ, flags)
+
+
+def read_with(
+    file: ConfigFile,
+    environ: Mapping[str, str] | None = None,
+    flags: Mapping[str, str] | None = None,
+) -> Read:
+    """Do as ``read``, with a file that is there already."""
     variables, environ, flags = environ, environ or {}, flags or {}
-    file = read_file(path)
     decision = decide(file, environ, flags)
-    notes = Layer(path)
+    notes = Layer(file.path)
     if file.tree is None:
         notes.warnings.append(
-            f"{path}: config file not found, going on with environment and command line"
+            f"{file.path}: config file not found, going on with environment and command line"
         )
-    notes.warnings += [f"{path}: {line}" for line in decision.warnings]
+    notes.warnings += [f"{file.path}: {line}" for line in decision.warnings]
     if decision.generation in FLAT_GENERATIONS:
         return _read_flat(file, environ, flags, decision, notes)
     return _read_nested(file, variables, flags, decision, notes)
