@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from tests.sdk.backend import API_KEY, CLASSIC_SECRET, TOKEN_KEY
-from tests.sdk.peers import PEERS, Peer
+from tests.sdk.peer import Peer
+from tests.sdk.peers import ALL_PEERS, PEERS, each
 from tests.sdk.server import Api, Link, Server
 
 EXAMPLE_CONFIG = Path(__file__).parent.parent / "data" / "example-config.json"
@@ -114,11 +115,11 @@ async def link(server: Server) -> AsyncIterator[Link]:
 
 @pytest.fixture
 async def make_peer() -> AsyncIterator[Callable[[str], Peer]]:
-    """Make peers by the names in ``PEERS``; they are closed at the end."""
+    """Make peers by the names in ``ALL_PEERS``; they are closed at the end."""
     peers: list[Peer] = []
 
     def make(name: str) -> Peer:
-        peers.append(PEERS[name]())
+        peers.append(ALL_PEERS[name]())
         return peers[-1]
 
     yield make
@@ -126,13 +127,13 @@ async def make_peer() -> AsyncIterator[Callable[[str], Peer]]:
         await peer.close()
 
 
-@pytest.fixture(params=PEERS)
+@pytest.fixture(params=each(PEERS))
 def peer(request: pytest.FixtureRequest, make_peer: Callable[[str], Peer]) -> Peer:
     """Each of the libraries."""
     return make_peer(request.param)
 
 
-@pytest.fixture(params=[name for name in PEERS if name != "centrifuge-js-1.5"])
+@pytest.fixture(params=each(name for name in PEERS if PEERS[name].modern))
 def modern_peer(request: pytest.FixtureRequest, make_peer: Callable[[str], Peer]) -> Peer:
     """Each of the libraries of today."""
     return make_peer(request.param)

@@ -13,7 +13,8 @@ import websockets
 
 from tests.sdk.backend import classic_credentials, jwt
 from tests.sdk.conftest import CONFIG
-from tests.sdk.peers import PEERS, Peer, PeerError
+from tests.sdk.peer import Peer, PeerError
+from tests.sdk.peers import PEERS
 from tests.sdk.server import Api, Link, Server
 
 MakePeer = Callable[[str], Peer]
@@ -90,7 +91,7 @@ async def test_clients_of_all_generations_meet_in_a_channel(
     make_peer: MakePeer, server: Server, channel: str
 ) -> None:
     """What a client of 2018 publishes reaches those of today, and the other way round."""
-    peers = {name: make_peer(name) for name in PEERS}
+    peers = {name: make_peer(name) for name in PEERS if not PEERS[name].missing()}
     for name, peer in peers.items():
         await peer.connected("client", server.url, user=name)
         await peer.subscribed("client", channel)

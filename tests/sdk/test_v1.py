@@ -8,7 +8,7 @@ import asyncio
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,24 +16,11 @@ import websockets
 
 from tests.sdk import test_clients, test_modern
 from tests.sdk.backend import jwt
-from tests.sdk.peers import PEERS, V1_PEERS, Peer, PeerError
+from tests.sdk.peer import Peer, PeerError
+from tests.sdk.peers import V1_PEERS
 from tests.sdk.server import Api, Server
 
 MakePeer = Callable[[str], Peer]
-
-
-@pytest.fixture
-async def make_peer() -> AsyncIterator[MakePeer]:
-    """Make peers of every generation by their names; they are closed at the end."""
-    peers: list[Peer] = []
-
-    def make(name: str) -> Peer:
-        peers.append((PEERS | V1_PEERS)[name]())
-        return peers[-1]
-
-    yield make
-    for peer in peers:
-        await peer.close()
 
 
 @pytest.fixture(params=["centrifuge-js-2.8", "centrifuge-js-2.8-protobuf"])
@@ -137,6 +124,19 @@ async def test_presence_is_counted(
         await peer.connected(client, server.url, user=user)
         await peer.subscribed(client, channel)
     assert await peer.call("presence_stats", "a", channel=channel) == {"clients": 3, "users": 2}
+
+
+@pytest.mark.parametrize("name", ["centrifuge-js-2.8", "centrifuge-js-2.8-protobuf"])
+async def test_the_address_of_the_v4_servers_leads_to_the_same(
+    make_peer: MakePeer, server: Server, channel: str, user: str, name: str
+) -> None:
+    """The v4 servers wanted this protocol to be named in the address; it still may be."""
+    peer: Any = make_peer(name)
+    peer.query = f"{peer.query or '?'}&cf_protocol_version=v1"
+    await peer.connected("alice", server.url, user=user)
+    await peer.subscribed("alice", channel)
+    await peer.publish("alice", channel, {"n": 1})
+    assert await peer.data_until({"n": 1}, "alice", channel) == [{"n": 1}]
 
 
 @pytest.mark.parametrize("other", ["centrifuge-js-1.5", "centrifuge-js-5.8"])
