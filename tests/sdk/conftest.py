@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from tests.sdk.backend import API_KEY, CLASSIC_SECRET, TOKEN_KEY
+from tests.sdk.fixtures import api as api
+from tests.sdk.fixtures import link as link
 from tests.sdk.peer import Peer
 from tests.sdk.peers import ALL_PEERS, PEERS, each
-from tests.sdk.server import Api, Link, Server
+from tests.sdk.server import Server
 
 EXAMPLE_CONFIG = Path(__file__).parent.parent / "data" / "example-config.json"
 
@@ -64,8 +66,9 @@ IMPATIENT_CONFIG: dict[str, Any] = {
 
 
 @contextmanager
-def running(config: dict[str, Any], folder: Path) -> Iterator[Server]:
-    server = Server(config, folder)
+def running(config: dict[str, Any] | None, folder: Path, **more: Any) -> Iterator[Server]:
+    """Run a server; it has to end well, and nothing may have gone wrong inside."""
+    server = Server(config, folder, **more)
     server.start()
     try:
         yield server
@@ -95,22 +98,6 @@ def example_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]
     config = json.loads(EXAMPLE_CONFIG.read_text(encoding="utf-8"))
     with running(config, tmp_path_factory.mktemp("example")) as server:
         yield server
-
-
-@pytest.fixture
-async def api(server: Server) -> AsyncIterator[Api]:
-    api = Api(server.address)
-    yield api
-    await api.close()
-
-
-@pytest.fixture
-async def link(server: Server) -> AsyncIterator[Link]:
-    """A way to ``server`` that can be cut."""
-    link = Link(server.port)
-    await link.open()
-    yield link
-    await link.close()
 
 
 @pytest.fixture

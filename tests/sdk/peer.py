@@ -11,7 +11,7 @@ import asyncio
 import time
 from typing import Any
 
-from tests.sdk.backend import jwt
+from tests.sdk.backend import TOKEN_KEY, jwt
 
 TIMEOUT = 15.0
 RECONNECT_DELAY = 0.05
@@ -166,7 +166,7 @@ class Peer:
         if "lifetime" in user:
             age = user.get("age", 0) if first else 0
             claims["exp"] = int(time.time()) - age + user["lifetime"]
-        return jwt(claims, **({"key": user["key"]} if "key" in user else {}))
+        return jwt(claims, user.get("key", TOKEN_KEY))
 
     def _subscription_token(self, client: str, channel: str, *, connection: str = "") -> str | None:
         """Play the backend: a token for the channel, or None for a user who may not.
@@ -181,4 +181,4 @@ class Peer:
         claims: dict[str, Any] = {"channel": channel, **who}
         if "subscription_lifetime" in user:
             claims["exp"] = int(time.time()) + user["subscription_lifetime"]
-        return jwt(claims, "a guess") if "forged" in user else jwt(claims)
+        return jwt(claims, "a guess" if "forged" in user else user.get("key", TOKEN_KEY))
