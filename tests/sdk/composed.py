@@ -196,7 +196,8 @@ PYCENT = Environment(
 
 # ── for v3 to v5 ─────────────────────────────────────────────────────────────────────────────
 
-GO_BEFORE_V6 = Environment("", ("--client_insecure",), wrong=FLAT)
+# Four generations know this flag, and differ in what is open: so it has to be said which one holds.
+GO_BEFORE_V6 = Environment("", ("--client_insecure", "--generation", "v5"), wrong=FLAT)
 PHPCENT = Environment("", ("--api_insecure",), api_key="", channels={}, doors=(), wrong=FLAT)
 SPINIFY = Environment(
     """

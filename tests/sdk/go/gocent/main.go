@@ -33,7 +33,6 @@ type call struct {
 	User        string                 `json:"user"`
 	Client      string                 `json:"client"`
 	Disconnect  *gocent.Disconnect     `json:"disconnect"`
-	Whitelist   []string               `json:"whitelist"`
 	Limit       int                    `json:"limit"`
 	Since       *gocent.StreamPosition `json:"since"`
 	Reverse     bool                   `json:"reverse"`
@@ -84,9 +83,6 @@ func disconnection(do call) []gocent.DisconnectOption {
 	options := []gocent.DisconnectOption{gocent.WithDisconnectClient(do.Client)}
 	if do.Disconnect != nil {
 		options = append(options, gocent.WithDisconnect(do.Disconnect))
-	}
-	if do.Whitelist != nil {
-		options = append(options, gocent.WithDisconnectClientWhitelist(do.Whitelist))
 	}
 	return options
 }
