@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.sdk import test_clients, test_modern, test_v1
+from tests.sdk import test_clients, test_modern, test_permissions, test_v1
 from tests.sdk.peer import Peer
 from tests.sdk.peers import SEQ_PEERS, each
 from tests.sdk.server import Api, Link, Server
@@ -49,12 +49,14 @@ test_clients_outlive_a_restart_of_the_server = (
     test_clients.test_clients_outlive_a_restart_of_the_server
 )
 test_an_expired_token_is_replaced = test_clients.test_an_expired_token_is_replaced
-test_a_private_channel_opens = test_clients.test_a_private_channel_opens_to_whom_the_backend_lets_in
+test_a_private_channel_opens = (
+    test_permissions.test_a_private_channel_opens_to_whom_the_backend_lets_in
+)
 test_a_private_channel_stays_closed = (
-    test_clients.test_a_private_channel_stays_closed_where_the_backend_refuses
+    test_permissions.test_a_private_channel_stays_closed_where_the_backend_refuses
 )
 test_a_private_channel_is_recovered = (
-    test_clients.test_a_private_channel_is_recovered_with_a_new_permission
+    test_permissions.test_a_private_channel_is_recovered_with_a_new_permission
 )
 test_the_application_unsubscribes_a_user = test_clients.test_the_application_unsubscribes_a_user
 test_joins_in_a_server_side_subscription_are_told = (

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import websockets
 
-from tests.sdk import test_clients, test_modern
+from tests.sdk import test_clients, test_modern, test_permissions
 from tests.sdk.backend import jwt
 from tests.sdk.peer import Peer, PeerError
 from tests.sdk.peers import V1_PEERS
@@ -59,15 +59,17 @@ test_clients_outlive_a_restart_of_the_server = (
     test_clients.test_clients_outlive_a_restart_of_the_server
 )
 test_an_expired_token_is_replaced = test_clients.test_an_expired_token_is_replaced
-test_a_private_channel_opens = test_clients.test_a_private_channel_opens_to_whom_the_backend_lets_in
+test_a_private_channel_opens = (
+    test_permissions.test_a_private_channel_opens_to_whom_the_backend_lets_in
+)
 test_a_private_channel_stays_closed_where_the_backend_refuses = (
-    test_clients.test_a_private_channel_stays_closed_where_the_backend_refuses
+    test_permissions.test_a_private_channel_stays_closed_where_the_backend_refuses
 )
 test_a_private_channel_is_recovered = (
-    test_clients.test_a_private_channel_is_recovered_with_a_new_permission
+    test_permissions.test_a_private_channel_is_recovered_with_a_new_permission
 )
 test_a_channel_of_named_users_opens_to_them = (
-    test_clients.test_a_channel_of_named_users_opens_to_them
+    test_permissions.test_a_channel_of_named_users_opens_to_them
 )
 test_the_application_unsubscribes_a_user = test_clients.test_the_application_unsubscribes_a_user
 
