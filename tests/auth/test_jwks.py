@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -441,3 +443,14 @@ def test_without_the_safety_check_a_value_still_stays_in_its_place(value: str) -
 def test_only_http_urls_are_endpoints(url: str) -> None:
     with pytest.raises(ValueError, match="http or https"):
         EndpointTemplate(url, [])
+
+
+def test_without_a_key_set_aiohttp_is_not_even_loaded() -> None:
+    """It would cost every start a quarter of its time; whoever needs it has it from the start."""
+    script = "import sys, girandola.app.run; sys.exit('aiohttp' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], timeout=30).returncode == 0
+    script = (
+        "import sys; from girandola.auth.jwks import EndpointTemplate;"
+        "EndpointTemplate('https://x/keys', []); sys.exit('aiohttp' not in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", script], timeout=30).returncode == 0

@@ -11,7 +11,9 @@ import pytest
 from tests.browser.chromium import Browser, devtools
 from tests.browser.visit import Visit, Way, page_server
 from tests.sdk.conftest import CONFIG, running
-from tests.sdk.server import HOST, Api, Link, Server, free_port
+from tests.sdk.fixtures import api as api
+from tests.sdk.fixtures import link as link
+from tests.sdk.server import HOST, Server, free_port
 
 MODERN = ("centrifuge-5.8.js",)
 PROTOBUF = ("centrifuge-5.8.protobuf.js",)
@@ -125,22 +127,6 @@ def server(pages_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             config.setdefault(section, {})[option] = True
     with running(config, tmp_path_factory.mktemp("browser")) as server:
         yield server
-
-
-@pytest.fixture
-async def api(server: Server) -> AsyncIterator[Api]:
-    api = Api(server.address)
-    yield api
-    await api.close()
-
-
-@pytest.fixture
-async def link(server: Server) -> AsyncIterator[Link]:
-    """A way to ``server`` that can be cut."""
-    link = Link(server.port)
-    await link.open()
-    yield link
-    await link.close()
 
 
 @pytest.fixture

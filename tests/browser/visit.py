@@ -16,7 +16,8 @@ from aiohttp import web
 
 from tests.browser.chromium import TIMEOUT, Complaint, DevTools, Page
 from tests.sdk.backend import classic_credentials, jwt
-from tests.sdk.peers import NODE, Journal
+from tests.sdk.js_peers import NODE
+from tests.sdk.peer import Journal
 from tests.sdk.server import HOST
 
 PAGE = Path(__file__).parent / "page"

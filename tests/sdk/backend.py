@@ -12,7 +12,7 @@ from typing import Any
 
 TOKEN_KEY = "a key that only the backend and the server know"
 CLASSIC_SECRET = "the secret of 2018"
-API_KEY = "the key of the server API"
+API_KEY = "the-key-of-the-server-API"  # one word, as the Authorization header takes it
 
 
 def jwt(claims: dict[str, Any], key: str = TOKEN_KEY) -> str:

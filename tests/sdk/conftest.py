@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 
 from tests.sdk.backend import API_KEY, CLASSIC_SECRET, TOKEN_KEY
-from tests.sdk.peers import PEERS, Peer
-from tests.sdk.server import Api, Link, Server
+from tests.sdk.fixtures import api as api
+from tests.sdk.fixtures import link as link
+from tests.sdk.peer import Peer
+from tests.sdk.peers import ALL_PEERS, PEERS, each
+from tests.sdk.server import Server
 
 EXAMPLE_CONFIG = Path(__file__).parent.parent / "data" / "example-config.json"
 
@@ -63,8 +66,9 @@ IMPATIENT_CONFIG: dict[str, Any] = {
 
 
 @contextmanager
-def running(config: dict[str, Any], folder: Path) -> Iterator[Server]:
-    server = Server(config, folder)
+def running(config: dict[str, Any] | None, folder: Path, **more: Any) -> Iterator[Server]:
+    """Run a server; it has to end well, and nothing may have gone wrong inside."""
+    server = Server(config, folder, **more)
     server.start()
     try:
         yield server
@@ -97,28 +101,12 @@ def example_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]
 
 
 @pytest.fixture
-async def api(server: Server) -> AsyncIterator[Api]:
-    api = Api(server.address)
-    yield api
-    await api.close()
-
-
-@pytest.fixture
-async def link(server: Server) -> AsyncIterator[Link]:
-    """A way to ``server`` that can be cut."""
-    link = Link(server.port)
-    await link.open()
-    yield link
-    await link.close()
-
-
-@pytest.fixture
 async def make_peer() -> AsyncIterator[Callable[[str], Peer]]:
-    """Make peers by the names in ``PEERS``; they are closed at the end."""
+    """Make peers by the names in ``ALL_PEERS``; they are closed at the end."""
     peers: list[Peer] = []
 
     def make(name: str) -> Peer:
-        peers.append(PEERS[name]())
+        peers.append(ALL_PEERS[name]())
         return peers[-1]
 
     yield make
@@ -126,13 +114,13 @@ async def make_peer() -> AsyncIterator[Callable[[str], Peer]]:
         await peer.close()
 
 
-@pytest.fixture(params=PEERS)
+@pytest.fixture(params=each(PEERS))
 def peer(request: pytest.FixtureRequest, make_peer: Callable[[str], Peer]) -> Peer:
     """Each of the libraries."""
     return make_peer(request.param)
 
 
-@pytest.fixture(params=[name for name in PEERS if name != "centrifuge-js-1.5"])
+@pytest.fixture(params=each(name for name in PEERS if PEERS[name].modern))
 def modern_peer(request: pytest.FixtureRequest, make_peer: Callable[[str], Peer]) -> Peer:
     """Each of the libraries of today."""
     return make_peer(request.param)

@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 import json
+import os
 import signal
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +34,28 @@ def websocket_url(port: int) -> str:
 
 
 class Server:
-    """``girandola`` in a process of its own, with a configuration of the test."""
+    """``girandola`` in a process of its own, with a configuration of the test.
 
-    def __init__(self, config: dict[str, Any], folder: Path) -> None:
+    Without a ``config`` there is no file; ``flags`` and ``variables`` come on top of it.
+    """
+
+    def __init__(
+        self,
+        config: dict[str, Any] | None,
+        folder: Path,
+        *,
+        flags: Sequence[str] = (),
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
         self.port = free_port()
         self.log_file = folder / "server.log"
-        self._config_file = folder / "config.json"
-        self._config_file.write_text(json.dumps(config), encoding="utf-8")
+        self._folder = folder
+        self._flags = list(flags)
+        self._variables = variables or {}
+        if config is not None:
+            file = folder / "config.json"
+            file.write_text(json.dumps(config), encoding="utf-8")
+            self._flags += ["--config", str(file)]
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -55,17 +72,12 @@ class Server:
 
     def start(self) -> None:
         """Start the server and return when its port answers."""
-        arguments = [
-            "--config",
-            str(self._config_file),
-            "--address",
-            HOST,
-            "--port",
-            str(self.port),
-        ]
+        arguments = [*self._flags, "--address", HOST, "--port", str(self.port)]
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "girandola", *arguments],
+                cwd=self._folder,
+                env={**os.environ, **self._variables},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -106,13 +118,16 @@ class ApiError(Exception):
 class Api:
     """The server HTTP API, called as an application calls it."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, key: str = API_KEY) -> None:
         self._address = address
+        self._key = key
         self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(10))
 
     async def __call__(self, method: str, **request: Any) -> Any:
         url = f"{self._address}/api/{method}"
-        async with self._session.post(url, json=request, headers={"X-API-Key": API_KEY}) as answer:
+        async with self._session.post(
+            url, json=request, headers={"X-API-Key": self._key}
+        ) as answer:
             assert answer.status == 200, await answer.text()
             body = await answer.json()
         if "error" in body:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.sdk.backend import CLASSIC_SECRET
-from tests.sdk.peers import Peer
+from tests.sdk.peer import Peer
 from tests.sdk.server import Server
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ import cent
 import pytest
 
 from tests.sdk.backend import API_KEY
-from tests.sdk.peers import Peer
+from tests.sdk.peer import Peer
 from tests.sdk.server import Server
 
 pytestmark = pytest.mark.filterwarnings(

@@ -7,7 +7,8 @@ from typing import Any, cast
 import pytest
 
 from tests.sdk.backend import CLASSIC_SECRET
-from tests.sdk.peers import ClassicJs, Peer, PeerError
+from tests.sdk.js_peers import ClassicJs
+from tests.sdk.peer import Peer, PeerError
 from tests.sdk.server import Link, Server
 from tests.sdk.test_cent2 import cent2
 

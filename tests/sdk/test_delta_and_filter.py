@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from centrifuge import DeltaType
-from centrifuge.filter import FilterNode
 
 from tests.sdk.conftest import CONFIG, OPEN, STREAM, running
-from tests.sdk.peers import ModernJs, Peer
+from tests.sdk.js_peers import ModernJs
+from tests.sdk.peer import Peer
+from tests.sdk.peers import PEERS, each
 from tests.sdk.server import Api, Link, Server
 
 NAMESPACES = [
@@ -39,17 +39,10 @@ def name() -> str:
     return uuid.uuid4().hex
 
 
-def is_js(peer: Peer) -> bool:
-    return isinstance(peer, ModernJs)
-
-
-def fossil(peer: Peer) -> dict[str, Any]:
-    """Subscription options that ask for deltas, in the words of the library."""
-    return {"delta": "fossil" if is_js(peer) else DeltaType.FOSSIL}
-
-
-def tags_filter(peer: Peer, node: dict[str, Any]) -> dict[str, Any]:
-    return {"tagsFilter": node} if is_js(peer) else {"tags_filter": FilterNode(node)}
+@pytest.fixture(params=each(name for name in PEERS if PEERS[name].deltas))
+def modern_peer(request: pytest.FixtureRequest, make_peer: Callable[[str], Peer]) -> Peer:
+    """Each library that knows deltas and filters."""
+    return make_peer(request.param)
 
 
 STORY = "Wer reitet so spät durch Nacht und Wind? Es ist der Vater mit seinem Kind; 夜深了 🌬️ 🐎"
@@ -75,7 +68,7 @@ async def test_what_libraries_make_of_deltas_is_what_was_published(
 ) -> None:
     """Live, for a subscriber with deltas and one without, texts of all kinds."""
     channel = f"delta:{name}"
-    for client, options in (("alice", fossil(modern_peer)), ("bob", {})):
+    for client, options in (("alice", {"delta": "fossil"}), ("bob", {})):
         await modern_peer.connected(client, server.url, user=user)
         await modern_peer.subscribed(client, channel, **options)
     published = stories(40)
@@ -86,8 +79,8 @@ async def test_what_libraries_make_of_deltas_is_what_was_published(
         await modern_peer.wait("publication", client, channel=channel, count=44)
         seen = modern_peer.data(client, channel)
         assert seen == [*published, "the end", *published[:3]]
-    if is_js(modern_peer):
-        stats = await modern_peer.call("delta_stats", "alice", channel=channel)  # type: ignore[attr-defined]
+    if isinstance(modern_peer, ModernJs):  # the others do not count them
+        stats = await modern_peer.call("delta_stats", "alice", channel=channel)
         assert stats == {"full": 3, "delta": 41}
 
 
@@ -97,7 +90,7 @@ async def test_libraries_recover_by_deltas(
     """After a cut what was missed comes in order, and the chain goes on; also if nothing was."""
     channel = f"delta:{name}"
     await modern_peer.connected("alice", link.url, user=user)
-    await modern_peer.subscribed("alice", channel, **fossil(modern_peer))
+    await modern_peer.subscribed("alice", channel, delta="fossil")
     published = stories(20)
     await api.publish_all(channel, published[:5])
     await modern_peer.wait("publication", "alice", channel=channel, count=5)
@@ -127,7 +120,7 @@ async def test_where_deltas_are_not_allowed_libraries_go_on_without(
 ) -> None:
     channel = f"neither:{name}"
     await modern_peer.connected("alice", server.url, user=user)
-    await modern_peer.subscribed("alice", channel, **fossil(modern_peer))
+    await modern_peer.subscribed("alice", channel, delta="fossil")
     published = stories(3)
     for value in published:
         await api("publish", channel=channel, data=value, delta=True)
@@ -164,7 +157,7 @@ async def test_a_filter_by_tags_holds_live_and_in_recovery(
     """What does not match is not delivered and leaves no gap."""
     channel = f"tags:{name}"
     await modern_peer.connected("alice", link.url, user=user)
-    await modern_peer.subscribed("alice", channel, **tags_filter(modern_peer, FILTER))
+    await modern_peer.subscribed("alice", channel, tags_filter=FILTER)
     await publish_tagged(api, channel, 0)
     assert await modern_peer.data_until(5, "alice", channel) == WANTED
     link.cut()
@@ -188,6 +181,6 @@ async def test_a_filter_that_may_not_be_is_refused(
     channel = f"{namespace}:{name}"
     node = {"key": "k", "cmp": "ex"} if namespace == "neither" else {"key": "k", "cmp": "eq"}
     await peer.connected("alice", server.url, user=user)
-    await peer.subscribe("alice", channel, **tags_filter(peer, node))
+    await peer.subscribe("alice", channel, tags_filter=node)
     entry = (await peer.wait("unsubscribed", "alice", channel=channel))[0]
     assert (entry["code"], entry["reason"]) == (107, "bad request")

@@ -7,7 +7,8 @@ from typing import cast
 
 import pytest
 
-from tests.sdk.peers import ModernJs, Peer, PeerError
+from tests.sdk.js_peers import ModernJs
+from tests.sdk.peer import Peer, PeerError
 from tests.sdk.server import Api, Link, Server
 
 
@@ -153,3 +154,15 @@ async def test_presence_is_counted(
         await peer.connected(client, server.url, user=user)
         await peer.subscribed(client, channel)
     assert await peer.call("presence_stats", "a", channel=channel) == {"clients": 3, "users": 2}
+
+
+@pytest.mark.parametrize("name", ["centrifuge-js-3.1", "centrifuge-js-3.1-protobuf"])
+async def test_the_address_of_the_v3_servers_leads_to_the_same(
+    make_peer: Callable[[str], Peer], server: Server, channel: str, user: str, name: str
+) -> None:
+    """The v3 servers wanted today's protocol to be named in the address; it still may be."""
+    peer = make_peer(name)
+    await peer.connected("alice", f"{server.url}?cf_protocol_version=v2", user=user)
+    await peer.subscribed("alice", channel)
+    await peer.publish("alice", channel, {"n": 1})
+    assert await peer.data_until({"n": 1}, "alice", channel) == [{"n": 1}]

@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 
 from tests.sdk import test_clients
-from tests.sdk.peers import ClassicJs, ModernJs, NodePeer, V1Js
+from tests.sdk.js_peers import ClassicJs, ModernJs, NodePeer, V1Js
 from tests.sdk.server import Api, Link, Server
 from tests.sdk.test_cent2 import cent2
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.sdk.backend import jwt
-from tests.sdk.peers import ModernJs, NodePeer
+from tests.sdk.js_peers import ModernJs, NodePeer
 from tests.sdk.server import Api, Link, Server
 
 

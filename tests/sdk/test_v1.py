@@ -8,32 +8,19 @@ import asyncio
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import websockets
 
-from tests.sdk import test_clients, test_modern
+from tests.sdk import test_clients, test_modern, test_permissions
 from tests.sdk.backend import jwt
-from tests.sdk.peers import PEERS, V1_PEERS, Peer, PeerError
+from tests.sdk.peer import Peer, PeerError
+from tests.sdk.peers import V1_PEERS
 from tests.sdk.server import Api, Server
 
 MakePeer = Callable[[str], Peer]
-
-
-@pytest.fixture
-async def make_peer() -> AsyncIterator[MakePeer]:
-    """Make peers of every generation by their names; they are closed at the end."""
-    peers: list[Peer] = []
-
-    def make(name: str) -> Peer:
-        peers.append((PEERS | V1_PEERS)[name]())
-        return peers[-1]
-
-    yield make
-    for peer in peers:
-        await peer.close()
 
 
 @pytest.fixture(params=["centrifuge-js-2.8", "centrifuge-js-2.8-protobuf"])
@@ -72,15 +59,17 @@ test_clients_outlive_a_restart_of_the_server = (
     test_clients.test_clients_outlive_a_restart_of_the_server
 )
 test_an_expired_token_is_replaced = test_clients.test_an_expired_token_is_replaced
-test_a_private_channel_opens = test_clients.test_a_private_channel_opens_to_whom_the_backend_lets_in
+test_a_private_channel_opens = (
+    test_permissions.test_a_private_channel_opens_to_whom_the_backend_lets_in
+)
 test_a_private_channel_stays_closed_where_the_backend_refuses = (
-    test_clients.test_a_private_channel_stays_closed_where_the_backend_refuses
+    test_permissions.test_a_private_channel_stays_closed_where_the_backend_refuses
 )
 test_a_private_channel_is_recovered = (
-    test_clients.test_a_private_channel_is_recovered_with_a_new_permission
+    test_permissions.test_a_private_channel_is_recovered_with_a_new_permission
 )
 test_a_channel_of_named_users_opens_to_them = (
-    test_clients.test_a_channel_of_named_users_opens_to_them
+    test_permissions.test_a_channel_of_named_users_opens_to_them
 )
 test_the_application_unsubscribes_a_user = test_clients.test_the_application_unsubscribes_a_user
 
@@ -137,6 +126,19 @@ async def test_presence_is_counted(
         await peer.connected(client, server.url, user=user)
         await peer.subscribed(client, channel)
     assert await peer.call("presence_stats", "a", channel=channel) == {"clients": 3, "users": 2}
+
+
+@pytest.mark.parametrize("name", ["centrifuge-js-2.8", "centrifuge-js-2.8-protobuf"])
+async def test_the_address_of_the_v4_servers_leads_to_the_same(
+    make_peer: MakePeer, server: Server, channel: str, user: str, name: str
+) -> None:
+    """The v4 servers wanted this protocol to be named in the address; it still may be."""
+    peer: Any = make_peer(name)
+    peer.query = f"{peer.query or '?'}&cf_protocol_version=v1"
+    await peer.connected("alice", server.url, user=user)
+    await peer.subscribed("alice", channel)
+    await peer.publish("alice", channel, {"n": 1})
+    assert await peer.data_until({"n": 1}, "alice", channel) == [{"n": 1}]
 
 
 @pytest.mark.parametrize("other", ["centrifuge-js-1.5", "centrifuge-js-5.8"])

@@ -6,7 +6,7 @@ import WebSocket from 'ws-7';
 
 import { ask, drive, tell } from './driver.mjs';
 
-const transports = process.argv.slice(2);
+const transports = process.argv.slice(3);
 // In Node, sockjs-client does not notice that an answer breaks off; a ping that fails tells.
 const sockJS = transports.length ? { sockJS: SockJS, transports, pingInterval: 1000 } : {};
 

@@ -1,21 +1,28 @@
-// npm centrifuge 5.8.0: today's protocol in JSON, or in Protobuf where the first argument says so,
-// over WebSocket or the transports that the second argument names (`nowhere` is a WebSocket that
-// does not get through; SockJS goes by those of its own that the third one names). Payloads are JSON
-// values to the tests in both.
+// npm centrifuge 3.1.2 or 5.8.0, whose folder is the first argument: today's protocol in JSON, or in
+// Protobuf where the second argument says so, over WebSocket or the transports that the third one
+// names (`nowhere` is a WebSocket that does not get through; SockJS goes by those of its own that the
+// fourth one names). Payloads are JSON values to the tests in both.
 import { EventSource } from 'eventsource-3';
 import SockJS from 'sockjs-client-1.1';
 import WebSocket from 'ws-8';
 
 import { ask, drive, tell } from './driver.mjs';
 
-const binary = process.argv[2] === 'protobuf';
-const transports = (process.argv[3] ?? 'websocket').split(',');
-const { Centrifuge, UnauthorizedError } = await import(binary ? 'centrifuge-5.8/build/protobuf' : 'centrifuge-5.8');
+const [folder, encoding = 'json', ways = 'websocket', sockjsWays] = process.argv.slice(2);
+const binary = encoding === 'protobuf';
+const transports = ways.split(',');
+const protobufModules = {
+  'centrifuge-3.1': 'centrifuge-3.1/build/protobuf/index.js', 'centrifuge-5.8': 'centrifuge-5.8/build/protobuf',
+};
+const library = await import(binary ? protobufModules[folder] : folder);
+// Version 3 has the class for Protobuf as the default of a CommonJS module.
+const Centrifuge = library.Centrifuge ?? library.default.default;
 
 const payload = (value) => (binary && value !== null ? new TextEncoder().encode(JSON.stringify(value)) : value);
 function valueOf(data) {
-  if (!(data instanceof Uint8Array)) return data ?? null;
-  return data.length ? JSON.parse(new TextDecoder().decode(data)) : null;
+  if (!binary) return data ?? null;
+  // Bytes that are not there are an empty array in version 3.
+  return data?.length ? JSON.parse(new TextDecoder().decode(data)) : null;
 }
 
 const clients = new Map();
@@ -23,8 +30,9 @@ const clients = new Map();
 const personOf = (info) => info && {
   user: info.user, id: info.client, conn_info: valueOf(info.connInfo), chan_info: valueOf(info.chanInfo),
 };
+// A 64-bit number of Protobuf is an object in version 3.
 const publicationOf = (ctx) => ({
-  data: valueOf(ctx.data), offset: ctx.offset ?? 0, info: personOf(ctx.info) ?? null, tags: ctx.tags ?? null,
+  data: valueOf(ctx.data), offset: Number(ctx.offset ?? 0), info: personOf(ctx.info) ?? null, tags: ctx.tags ?? null,
 });
 const errorOf = (ctx) => ({ type: ctx.type, code: ctx.error.code, message: ctx.error.message });
 const subscribedOf = (ctx) => ({
@@ -34,8 +42,9 @@ const subscribedOf = (ctx) => ({
 
 async function fetchToken(client, what, detail) {
   const token = await ask(client, what, detail);
-  if (token === null) throw new UnauthorizedError('refused');
-  return token;
+  // Before version 4 an empty token says that there is none to be had.
+  if (token === null && library.UnauthorizedError) throw new library.UnauthorizedError('refused');
+  return token ?? '';
 }
 
 /** The address of another endpoint of the server whose WebSocket is at `url`. */
@@ -49,10 +58,12 @@ function endpointOf(name, url) {
 
 function open({ client, url, token, data, delay }) {
   const centrifuge = new Centrifuge(transports.map((name) => endpointOf(name, url)), {
+    // Version 3 wants to be told, also by its class for Protobuf.
+    ...(folder === 'centrifuge-3.1' && { protocol: encoding }),
     websocket: WebSocket,
     eventsource: EventSource,
     sockjs: SockJS,
-    sockjsOptions: { transports: process.argv[4]?.split(',') },
+    sockjsOptions: { transports: sockjsWays?.split(',') },
     // In Node, sockjs-client does not notice that an answer breaks off; a missing ping tells.
     maxServerPingDelay: transports.includes('sockjs') ? 500 : 10000,
     emulationEndpoint: beside(url, '/emulation'),
@@ -85,9 +96,10 @@ function open({ client, url, token, data, delay }) {
   centrifuge.connect();
 }
 
-function subscribe({ client, channel, options, token, ask_token: askToken }) {
-  const settings = { ...options, minResubscribeDelay: 50, maxResubscribeDelay: 200 };
-  if (token) settings.token = token;
+function subscribe({ client, channel, options, ask_token: askToken }) {
+  const { tags_filter: tagsFilter, ...others } = options;
+  const settings = { joinLeave: true, ...others, minResubscribeDelay: 50, maxResubscribeDelay: 200 };
+  if (tagsFilter) settings.tagsFilter = tagsFilter;
   if (askToken) settings.getToken = () => fetchToken(client, 'subscription_token', { channel });
   const subscription = clients.get(client).newSubscription(channel, settings);
   const on = (event, detail) => {

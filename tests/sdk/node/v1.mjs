@@ -1,16 +1,15 @@
-// npm centrifuge 2.8.5: the protocol of the v2 and v3 servers over WebSocket, in JSON, or in Protobuf
-// where the first argument says so; or in JSON over SockJS where the second one names its transports.
-// Payloads are JSON values to the tests in both.
+// npm centrifuge 2.4.0 or 2.8.5, whose folder is the first argument: the protocol of the v2 and v3
+// servers over WebSocket, in JSON, or in Protobuf where the second argument says so; or in JSON over
+// SockJS where the third one names its transports. Payloads are JSON values to the tests in both.
 import SockJS from 'sockjs-client-1.1';
 import WebSocket from 'ws-7';
 
 import { ask, drive, tell } from './driver.mjs';
 
-const binary = process.argv[2] === 'protobuf';
-const sockjsTransports = process.argv[3]?.split(',');
-const { default: Centrifuge } = await import(
-  binary ? 'centrifuge-2.8/dist/centrifuge.protobuf.js' : 'centrifuge-2.8'
-);
+const [folder, encoding, sockjsWays] = process.argv.slice(2);
+const binary = encoding === 'protobuf';
+const sockjsTransports = sockjsWays?.split(',');
+const { default: Centrifuge } = await import(binary ? `${folder}/dist/centrifuge.protobuf.js` : folder);
 
 const payload = (value) => (binary ? new TextEncoder().encode(JSON.stringify(value)) : value);
 function valueOf(data) {
@@ -93,24 +92,30 @@ function subscribe({ client, channel }) {
   subscriptions.set(`${client} ${channel}`, subscription);
 }
 
+// Version 2.4 has presence and history only here.
+const subscriptionOf = ({ client, channel }) => subscriptions.get(`${client} ${channel}`);
+
 drive({
   open,
   subscribe,
   publish: async ({ client, channel, data }) => {
-    await clients.get(client).publish(channel, payload(data));
+    // Version 2.4 rejects with the error and a function.
+    await clients.get(client).publish(channel, payload(data)).catch((refusal) => {
+      throw refusal.error ?? refusal;
+    });
   },
-  presence: async ({ client, channel }) => {
-    const { presence } = await clients.get(client).presence(channel);
+  presence: async (command) => {
+    const { presence } = await subscriptionOf(command).presence();
     return Object.values(presence).map(personOf);
   },
-  presence_stats: async ({ client, channel }) => {
-    const stats = await clients.get(client).presenceStats(channel);
+  presence_stats: async (command) => {
+    const stats = await subscriptionOf(command).presenceStats();
     return { clients: stats.num_clients, users: stats.num_users };
   },
-  history: async ({ client, channel, limit }) => {
-    const { publications, offset } = await clients.get(client).history(channel, { limit });
-    return { offset: Number(offset), publications: publications.map(publicationOf) };
+  history: async (command) => {
+    const { publications, offset } = await subscriptionOf(command).history({ limit: command.limit });
+    return { offset: Number(offset ?? 0), publications: publications.map(publicationOf) };
   },
-  unsubscribe: ({ client, channel }) => subscriptions.get(`${client} ${channel}`).unsubscribe(),
+  unsubscribe: (command) => subscriptionOf(command).unsubscribe(),
   close: ({ client }) => clients.get(client).disconnect(),
 });
