@@ -292,6 +292,17 @@ def test_a_flag_that_the_stated_generation_has_not_is_refused(tmp_path: Path, fl
 
 # ── refusals ─────────────────────────────────────────────────────────────────────────────────
 
+
+@pytest.mark.parametrize("line", ["client_insecure: yes", "proxy_publish: on"])
+def test_what_v5_opens_more_with_is_in_doubt_in_the_words_of_yaml_too(
+    tmp_path: Path, line: str
+) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(f"token_hmac_secret_key: k\n{line}\n")
+    with pytest.raises(ConfigError, match="cannot tell the generation"):
+        load(str(path))
+
+
 MIXTURES: list[dict[str, Any]] = [
     {"client": {"token": {"hmac_secret_key": "k"}, "allowed_origins": ["https://a.com"]},
      "http_api": {"key": "k"}, "namespaces": [{"name": "session", "presence": True}]},

@@ -16,6 +16,7 @@ from girandola.config.generations.marks import ALL, Mark, found_in, is_bare_numb
 from girandola.config.problems import ConfigError, Problem, show
 from girandola.config.text import variables
 from girandola.config.values import parse_bool
+from girandola.config.yes_no import as_older_servers
 
 NEWEST = 6
 
@@ -181,10 +182,11 @@ def _closed(candidates: frozenset[int], marks: Sequence[Mark]) -> tuple[str, ...
 
 def _opens_when_newer(mark: Mark) -> bool:
     if mark.name == "client_insecure" or mark.name == "proxy_publish":
+        value = as_older_servers(mark.value)
         return (
-            mark.value is True
-            or (isinstance(mark.value, str) and parse_bool(mark.value) is True)
-            or is_bare_number(mark.value)
+            value is True
+            or (isinstance(value, str) and parse_bool(value) is True)
+            or is_bare_number(value)
         )
     return mark.name == "publish_proxy_name" and bool(mark.value)
 
