@@ -134,7 +134,8 @@ def _chosen(candidates: frozenset[int], marks: Sequence[Mark]) -> Decision:
     """Choose among generations that know every name: the closed one, if there is any."""
     newest = max(candidates)
     if len(candidates) == 1:
-        return Decision(newest, _why(newest, marks), candidates)
+        stray = _stray(newest, marks)
+        return Decision(newest, _why(newest, marks), candidates, warnings=stray)
     if candidates == {1, 2}:
         return _first_or_second(marks)
     if newest < 4 and candidates != {2, 3}:
@@ -149,6 +150,23 @@ def _chosen(candidates: frozenset[int], marks: Sequence[Mark]) -> Decision:
     elif min(candidates) < 4 and newest >= 4:
         warnings = _closed(candidates, marks)
     return Decision(newest, _why(newest, marks, candidates), candidates, warnings=warnings)
+
+
+def _stray(generation: int, marks: Sequence[Mark]) -> tuple[str, ...]:
+    """Warn where one name outside of the file makes an open reading of a file that is closed."""
+    outside = [mark for mark in marks if mark.source in ("environment", "command line")]
+    if generation > 3 or len(outside) == len(marks):
+        return ()
+    for mark in outside:
+        others = [other.known_to & other.fitting for other in marks if other is not mark]
+        newest = max(ALL.intersection(*others), default=0)
+        if newest > 3:
+            return (
+                f"read as v{generation} for {_quoted(mark)} alone: {_MEANING[generation]}; without "
+                f"it, it would be v{newest}, where they may not. Remove it, or state the "
+                f'generation: "generation": "v{generation}"',
+            )
+    return ()
 
 
 def _first_or_second(marks: Sequence[Mark]) -> Decision:
