@@ -71,13 +71,15 @@ class Sea:
         self.failures = 0
         self.calm = False
         """Whether no call fails any more."""
+        self.near = False
+        """Whether calls take ticks only, and no time."""
 
     async def start(self) -> None:
         await self.store.start(self)
 
     async def dawdle(self) -> None:
         ticks = next(self._delays)
-        if ticks >= LATE:
+        if ticks >= LATE and not self.near:
             waiter = self.clock.waiter()
             self.clock.call_later(LATE_SECONDS, waiter.set_result, None)
             await waiter
