@@ -6,7 +6,6 @@ They print to stdout what a person or a script wants to have, and everything els
 import os
 import platform
 import secrets
-from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,9 @@ import click
 
 import girandola
 from girandola.config.document import html, markdown
-from girandola.config.dotenv_file import with_dotenv
 from girandola.config.dump import environment, rendered, tree
 from girandola.config.file import format_of
-from girandola.config.load import Loaded, load
+from girandola.config.load import Loaded, Sources, load
 from girandola.config.problems import ConfigError, Problem
 from girandola.config.schema import SECTIONS, Config
 
@@ -98,7 +96,7 @@ def write_new(path: str, text: str, *, check: bool = True) -> None:
 def checkconfig(config: str, strict: bool, generation: str) -> None:
     """Check a file, and the environment with it, and say of which generation they are."""
     flags = {"generation": generation} if generation else {}
-    loaded = _existing(config, with_dotenv(os.environ).variables, flags)
+    loaded = _existing(Sources(path=config, flags=flags).load(), config)
     if strict and (loaded.unknown or loaded.casts):
         raise ConfigError([Problem("", "", line) for line in (*loaded.unknown, *loaded.casts)])
     for line in loaded.warnings:
@@ -106,11 +104,8 @@ def checkconfig(config: str, strict: bool, generation: str) -> None:
     click.echo(f"ok, read as v{loaded.generation}: {loaded.why}")
 
 
-def _existing(
-    path: str, environ: Mapping[str, str] | None = None, flags: dict[str, str] | None = None
-) -> Loaded:
-    """Load a file that must be there."""
-    loaded = load(path, environ, flags)
+def _existing(loaded: Loaded, path: str) -> Loaded:
+    """Return what was loaded, from a file that must be there."""
     if not loaded.found:
         detail = f"cannot be found; girandola genconfig -c {path} writes a new one"
         raise ConfigError([Problem(path, "", detail)])
@@ -150,7 +145,7 @@ def defaultenv(base: str, base_non_zero_only: bool) -> None:
 def _based_on(path: str) -> Loaded:
     if not path:
         return Loaded(config=Config())
-    loaded = _existing(path)
+    loaded = _existing(load(path), path)
     for line in loaded.warnings:
         click.echo(f"warning: {line}", err=True)
     return loaded

@@ -3,13 +3,11 @@
 The configuration goes to stdout or into a file, everything that is said about it to stderr.
 """
 
-import os
-
 import click
 
 from girandola.cli.config import write_new
-from girandola.config.dotenv_file import with_dotenv
 from girandola.config.file import FORMATS, format_of
+from girandola.config.load import surroundings
 from girandola.config.migrate import Migration, migrated
 from girandola.config.problems import ConfigError, Problem, one_line
 
@@ -62,10 +60,11 @@ def migrateconfig(
     Only what differs from today's defaults is written, secrets included. What has no counterpart,
     is not built yet, or was open without being said goes to stderr, as does the table of --explain.
     """
-    environ = with_dotenv(os.environ).variables if with_env else None
     flags = {"generation": generation} if generation else {}
+    environment = surroundings(file, flags) if with_env else None
+    environ = environment.variables if environment else None
     found = migrated(file, _format(file, output, format_), environ, flags)
-    for line in _told(found):
+    for line in (*(environment.warnings if environment else ()), *_told(found)):
         click.echo(one_line(line), err=True)
     if output:
         write_new(output, found.text, check=False)

@@ -6,7 +6,6 @@ Nothing here knows how tokens are verified, or how a configuration is read.
 
 import asyncio
 import base64
-import os
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -18,8 +17,7 @@ import msgspec
 from girandola.auth import jwt, signs
 from girandola.auth.claims import InvalidToken, TokenExpired
 from girandola.auth.jwks import KeySets, KeysUnavailable
-from girandola.config.dotenv_file import with_dotenv
-from girandola.config.load import ConfigError, load
+from girandola.config.load import ConfigError, Sources
 from girandola.config.schema import Config
 from girandola.options import TokenOptions
 
@@ -229,7 +227,7 @@ def _payload(token: str) -> str:
 
 def _settings(path: str) -> Config:
     try:
-        loaded = load(path, with_dotenv(os.environ).variables, {})
+        loaded = Sources(path=path).load()
     except ConfigError as error:
         raise click.ClickException(str(error)) from None
     for warning in loaded.warnings:

@@ -39,6 +39,10 @@ def read_classic_key(layer: Layer, name: str, value: Any, *, numbers_are_floats:
         layer.give(NAMESPACES, _namespaces(layer, name, value), name, classic=True)
         return
     found, castable = cast(entry.kind, value, numbers_are_floats=numbers_are_floats)
+    if not castable and entry.name == "secret":
+        # Taken as empty, it would let everybody make tokens and signs.
+        layer.refuse("", name, unfit(value, "text", secret=True))
+        return
     if not castable:
         _warn_of_zero(layer, name, value, entry.kind, found)
     _give(layer, entry, name, found)

@@ -1,7 +1,7 @@
 """Closes what a feature that is not built would have to decide.
 
-Where a configuration lets a proxy decide who may subscribe or publish, and proxies are not built
-yet, nobody may: the options that would let clients in without asking are switched off. Knows
+Where a configuration lets a proxy decide who may connect, subscribe or publish, and proxies are not
+built yet, nobody may: the options that would let clients in without asking are switched off. Knows
 options of today only, from whatever generation they come.
 """
 
@@ -18,31 +18,48 @@ _DECIDED_BY = {
 }
 """What a proxy is asked before: without it these would hold unasked."""
 
+_CONNECT = "client.proxy.connect.enabled"
+_INSECURE = "client.insecure"
+_COME_AFTER_CONNECT = (
+    "client.allow_anonymous_connect_without_token",
+    _INSECURE,
+    "client.user_id_http_header",
+)
+"""What is looked at only for whom the connect proxy leaves unknown (modern.md section 8.1)."""
+
 
 def close_unasked(
     given: dict[str, Given], drafts: list[Draft], carried: Mapping[str, Given], notes: Layer
 ) -> None:
     """Switch off what proxies are to decide, and warn of each."""
-    _close(given, TOP, TOP, carried, notes)
-    for index, draft in enumerate(drafts):
-        _close(draft, "", f"{NAMESPACES}[{index}].", carried, notes)
+    connect = carried.get(_CONNECT)
+    if connect is not None and _is_on(connect.value):
+        for path in _COME_AFTER_CONNECT:
+            _switch_off(given, path, path, connect, notes)
+    places = [(given, TOP, TOP)]
+    places += [(draft, "", f"{NAMESPACES}[{index}].") for index, draft in enumerate(drafts)]
+    for options, prefix, at in places:
+        for proxy, opened in _DECIDED_BY.items():
+            asked = carried.get(at + proxy)
+            if asked is None or not _is_on(asked.value):
+                continue
+            for name in opened:
+                _switch_off(options, prefix + name, at + name, asked, notes)
+            # A proxy decides in insecure mode, too (modern.md sections 8.4 and 8.5).
+            _switch_off(given, _INSECURE, _INSECURE, asked, notes)
 
 
-def _close(
-    options: dict[str, Given], prefix: str, at: str, carried: Mapping[str, Given], notes: Layer
+def _switch_off(
+    options: dict[str, Given], name: str, shown: str, asked: Given, notes: Layer
 ) -> None:
-    for proxy, opened in _DECIDED_BY.items():
-        asked = carried.get(at + proxy)
-        if asked is None or not _is_on(asked.value):
-            continue
-        for name in opened:
-            before = options.get(prefix + name)
-            if before is not None and before.value:
-                options[prefix + name] = Given(False, before.source, before.name)
-                notes.warnings.append(
-                    f"{asked.source}: {asked.name}: the proxy that is to decide is not built yet; "
-                    f"{at}{name} is off until then"
-                )
+    before = options.get(name)
+    if before is None or not before.value:
+        return
+    options[name] = Given(type(before.value)(), before.source, before.name)
+    notes.warnings.append(
+        f"{asked.source}: {asked.name}: the proxy that is to decide is not built yet; "
+        f"{shown} is off until then"
+    )
 
 
 def _is_on(value: object) -> bool:

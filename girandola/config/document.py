@@ -53,7 +53,7 @@ _INTRODUCTION = (
     "`true`, `false`, `1`, `0`; lists of texts are separated by spaces; lists of objects are "
     "JSON. `GIRANDOLA_CHANNEL_NAMESPACES` may also be names separated by spaces, and one option "
     "of one namespace is `GIRANDOLA_CHANNEL_NAMESPACES_<NAME>_<OPTION>`. A file `.env` in the "
-    "working directory sets what the environment does not.",
+    "working directory sets what the environment does not, for a configuration of v6.",
     "Names are read in upper and lower case. A value of a file that is not of the type of its "
     'option, but can mean only one thing, is cast (`"8000"` for a number, `"*"` for a list of '
     "one, `123456` for a text); `checkconfig --strict` lists these. `${CENTRIFUGO_VAR_X}` or "

@@ -1,7 +1,8 @@
 """``.env`` in the working directory: variables beneath those of the environment.
 
 As Centrifugo 6 does before anything else; only variables for this server are taken. Knows their
-prefixes, not what they mean. What stands in the file is never shown, only its lines.
+prefixes, not what they mean (``load.py`` asks for which generations they count). What stands in the
+file is never shown, only its lines.
 """
 
 import re
@@ -19,10 +20,14 @@ _REFERENCE = re.compile(r"(\\?)\$(?:\{([^}]*)\}|([A-Z_][A-Z0-9_]*))")
 
 
 class Environment(Struct, frozen=True):
-    """Variables, and the ``.env`` that some of them came from, absolute; empty without one."""
+    """Variables, and the ``.env`` that some of them came from, absolute; empty without one.
+
+    ``warnings`` say that the file does not count.
+    """
 
     variables: Mapping[str, str]
     dotenv: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 def with_dotenv(environ: Mapping[str, str]) -> Environment:

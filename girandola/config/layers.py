@@ -87,6 +87,10 @@ class Layer:
             if meant is not value:
                 self.hidden.add(path)
                 expected = expectation(option)
+                if option.secret and meant == "":
+                    # An empty secret of 2018 lets everybody make tokens.
+                    expected = "a secret; the variable that it names is empty"
+                    raise Unfit(expected)
             found = reader(option, meant)
         except Unfit as error:
             self.refuse(path, name, unfit(value, expected or error.expected, option.secret))

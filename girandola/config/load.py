@@ -14,9 +14,9 @@ from msgspec.structs import replace
 
 from girandola.config.classic_rules import complete_classic, settle_classic
 from girandola.config.closing import close_unasked
-from girandola.config.dotenv_file import PREFIXES, with_dotenv
+from girandola.config.dotenv_file import DOTENV, PREFIXES, Environment, with_dotenv
 from girandola.config.file import ConfigFile, read_file
-from girandola.config.generations.detection import Decision, decide
+from girandola.config.generations.detection import NEWEST, Decision, decide
 from girandola.config.generations.flat import FLAT_GENERATIONS
 from girandola.config.generations.marks import OWN_SECTIONS, is_own_variable
 from girandola.config.generations.meaning import translate
@@ -41,11 +41,13 @@ __all__ = [
     "read",
     "read_with",
     "reload_differences",
+    "surroundings",
     "value_at",
 ]
 
 ENV_PREFIXES = PREFIXES
 """Later ones win."""
+_STATEMENTS = tuple(f"{prefix}GENERATION" for prefix in ENV_PREFIXES)
 
 
 class Loaded(Struct, frozen=True, kw_only=True):
@@ -84,9 +86,36 @@ class Sources(Struct, frozen=True, kw_only=True):
 
     def load(self) -> Loaded:
         """Return what file, environment (with ``.env``) and flags say now; see ``load``."""
-        environment = with_dotenv(os.environ)
+        environment = surroundings(self.path, self.flags)
         loaded = load(self.path, environment.variables, self.flags)
-        return replace(loaded, dotenv=environment.dotenv)
+        warnings = (*environment.warnings, *loaded.warnings)
+        return replace(loaded, dotenv=environment.dotenv, warnings=warnings)
+
+
+def surroundings(path: str, flags: Mapping[str, str]) -> Environment:
+    """Return the environment, and what ``.env`` adds to it where v6 is read.
+
+    Servers before v6 did not read that file, and v6 knows no names of theirs: for such a
+    configuration it says nothing but the generation (config-generations.md section 2.0).
+
+    Raises:
+        ConfigError: ``.env`` or the file cannot be read, or the generation cannot be told.
+    """
+    found = with_dotenv(os.environ)
+    if not found.dotenv:
+        return found
+    file = read_file(path)
+    without = {
+        name: text
+        for name, text in found.variables.items()
+        if name in os.environ or name in _STATEMENTS
+    }
+    if all(decide(file, v, flags).generation == NEWEST for v in (without, found.variables)):
+        return found
+    if without.keys() == found.variables.keys():
+        return found
+    warning = f"{DOTENV}: has no effect, since only v6 reads it; set the variables themselves"
+    return Environment(without, warnings=(warning,))
 
 
 class Read(Struct, kw_only=True):

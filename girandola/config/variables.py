@@ -33,6 +33,12 @@ def expanded(value: Any, environ: Mapping[str, str]) -> Any:
     return value
 
 
+def named_in(value: Any) -> str:
+    """Return the first variable that a text names, ``""`` for none."""
+    match = _VARIABLE.search(value) if isinstance(value, str) else None
+    return match[1] if match else ""
+
+
 def _value(name: str, environ: Mapping[str, str]) -> str:
     if name not in environ:
         raise Unfit(f"the variable {name} to be set in the environment")

@@ -232,6 +232,16 @@ def test_flag_over_girandola_over_centrifugo_over_file_says_the_generation(tmp_p
     assert found.unknown == ()
 
 
+def test_a_statement_that_another_one_wins_over_is_told(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"generation": "v5", **K}
+    found = loaded(tmp_path, options, environ={"CENTRIFUGO_GENERATION": "v2"})
+    assert [line.replace(f"{tmp_path}/", "") for line in found.warnings] == [
+        "config.json: CENTRIFUGO_GENERATION (environment) says v2, and generation (config.json) "
+        'says "v5", which does not count'
+    ]
+    assert not loaded(tmp_path, options, environ={"CENTRIFUGO_GENERATION": "5"}).warnings
+
+
 @pytest.mark.parametrize("value", ["v7", "0", "", "six", 2.5, [], True])
 def test_a_generation_that_there_is_none_of_is_refused(tmp_path: Path, value: Any) -> None:
     assert "expected one of v1, v2, v3, v4, v5, v6" in refusal(tmp_path, {"generation": value})

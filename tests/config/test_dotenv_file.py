@@ -1,5 +1,6 @@
 """``.env`` in the working directory: what it adds, and what it never does."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -93,3 +94,39 @@ def test_a_broken_one_stops_the_start_with_its_line_and_without_its_text(
         Sources(path="none.json").load()
     assert str(caught.value).startswith(told)
     assert "hush" not in str(caught.value).lower()
+
+
+OPENING = (
+    "CENTRIFUGO_ANONYMOUS=true\nCENTRIFUGO_CLIENT_ANONYMOUS=true\nCENTRIFUGO_PROTECTED=false\n"
+    "CENTRIFUGO_API_INSECURE=true\nCENTRIFUGO_ALLOWED_ORIGINS=*\n"
+)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"token_hmac_secret_key": "k", "protected": True},
+        {"generation": "v2", "secret": "k"},
+        {"generation": "v5", "token_hmac_secret_key": "k"},
+        {"secret": "k", "watch": True},
+        {},
+    ],
+)
+def test_it_opens_nothing_for_a_configuration_of_before_v6(
+    folder: Path, options: dict[str, object]
+) -> None:
+    """Those servers did not read it, and the one that does knows no names of theirs."""
+    (folder / "config.json").write_text(json.dumps(options))
+    before = Sources().load()
+    (folder / ".env").write_text(OPENING)
+    after = Sources().load()
+    assert after.config == before.config
+    assert after.dotenv == ""
+    assert any(line.startswith(".env: has no effect") for line in after.warnings)
+
+
+def test_it_may_say_the_generation(folder: Path) -> None:
+    (folder / "config.json").write_text('{"token_hmac_secret_key": "k"}')
+    (folder / ".env").write_text("GIRANDOLA_GENERATION=v3\n")
+    assert Sources().load().generation == 3
+    assert not any(line.startswith(".env") for line in Sources().load().warnings)

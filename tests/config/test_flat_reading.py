@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from girandola.config.load import ConfigError, Loaded, load, read
+from tests.config.visitors import Server
 
 K = {"token_hmac_secret_key": "k"}
 
@@ -146,6 +147,35 @@ def test_what_closes_is_not_read_as_false_by_accident(
     told = refusal(tmp_path, {name: value}, generation)
     assert f"config.json: {name}: got " in told
     assert f"expected true or false: {generation} took this for false" in told
+
+
+def test_an_empty_text_in_an_item_does_not_open_what_is_to_be_closed(tmp_path: Path) -> None:
+    options = {"namespaces": [{"name": "ns", "protected": ""}]}
+    assert refusal(tmp_path, options, "v3") == (
+        'config.json: namespaces[0].protected: got "", expected true or false'
+    )
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"admin_secret": "${CENTRIFUGO_VAR_X}"},
+        {"proxies": [{"name": "pp", "endpoint": "http://u:${CENTRIFUGO_VAR_X}@h"}]},
+    ],
+)
+def test_a_variable_that_would_stay_text_is_refused(
+    tmp_path: Path, options: dict[str, Any]
+) -> None:
+    """As a key it would be one that everybody knows."""
+    assert "the value itself: CENTRIFUGO_VAR_X is put into values of v6 only" in refusal(
+        tmp_path, options, environ={"CENTRIFUGO_VAR_X": "hush"}
+    )
+
+
+@pytest.mark.parametrize("name", ["proxies", "consumers"])
+@pytest.mark.parametrize("value", ["http://u:hush@h", ["http://u:hush@h"]])
+def test_an_address_in_the_wrong_place_is_not_told(tmp_path: Path, name: str, value: Any) -> None:
+    assert "hush" not in refusal(tmp_path, {name: value})
 
 
 @pytest.mark.parametrize("name", ["presence", "namespaces"])
@@ -456,6 +486,49 @@ def test_nobody_does_unasked_what_a_proxy_is_to_decide(tmp_path: Path, generatio
         assert not place.allow_publish_for_client
         assert not place.allow_publish_for_subscriber
     assert sum("the proxy that is to decide is not built yet" in w for w in found.warnings) >= 2
+
+
+CONNECT_PROXY: dict[str, dict[str, Any]] = {
+    "v3": {"client_anonymous": True, "anonymous": True, "client_insecure": True},
+    "v5": {
+        "allow_anonymous_connect_without_token": True,
+        "client_insecure": True,
+        "client_user_id_http_header": "X-User",
+    },
+    "v6": {
+        "client": {
+            "allow_anonymous_connect_without_token": True,
+            "insecure": True,
+            "user_id_http_header": "X-User",
+        }
+    },
+}
+
+
+@pytest.mark.parametrize("generation", CONNECT_PROXY)
+def test_nobody_connects_unasked_where_a_proxy_is_to_decide(
+    tmp_path: Path, generation: str
+) -> None:
+    """The old servers looked at these only for whom the proxy did not know."""
+    options = {"generation": generation, **CONNECT_PROXY[generation]}
+    environ = {"CENTRIFUGO_PROXY_CONNECT_ENDPOINT": "http://127.0.0.1:1/"}
+    if generation == "v6":
+        environ = {"CENTRIFUGO_CLIENT_PROXY_CONNECT_ENABLED": "true"}
+    path = written(tmp_path, options)
+    assert Server(load(path, {}).config).visit(None).connected == 0
+    found = load(path, environ)
+    assert Server(found.config).visit(None).connected == 3501
+    assert not found.config.client.user_id_http_header
+    assert any("client.insecure is off until then" in line for line in found.warnings)
+
+
+@pytest.mark.parametrize("proxy", ["proxy_subscribe", "proxy_publish"])
+@pytest.mark.parametrize("below", [True, False])
+def test_a_proxy_is_not_passed_by_in_insecure_mode(tmp_path: Path, proxy: str, below: bool) -> None:
+    asked = {proxy: True}
+    options = {"namespaces": [{"name": "ns", **asked}]} if below else asked
+    found = loaded(tmp_path, {"client_insecure": True, **options})
+    assert not found.config.client.insecure
 
 
 def test_a_proxy_of_subscribe_streams_closes_too(tmp_path: Path) -> None:

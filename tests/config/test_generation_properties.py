@@ -231,7 +231,7 @@ def test_variables_of_another_generation_grant_nothing_that_neither_grants_alone
         base["token_hmac_secret_key"] = KEY
     added = data.draw(flat(other))
     added.pop("namespaces", None)
-    own = {env_name(path).lower() for path in OPTIONS} if one == 6 else set()
+    own = {env_name(path).lower() for path in OPTIONS} if one in (1, 6) else set()
     added = {name: v for name, v in added.items() if not knows(name, one) and name not in own}
     environ = {f"CENTRIFUGO_{name.upper()}": text_of(value) for name, value in added.items()}
     generation = one if stated else None

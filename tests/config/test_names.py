@@ -401,7 +401,17 @@ def test_what_leniency_changed_is_told_and_secrets_are_not(tmp_path: Path) -> No
         'client_channel_limit: "many" is no number; taken as 0, as servers of 2018 did',
         'log_level: "loud" is no log level; taken as info, as servers of 2018 did',
     ]
-    assert "an object is no text" in lines(tmp_path, {"secret": {"x": "hush"}})[0]
+
+
+@pytest.mark.parametrize("secret", [{"x": "hush"}, ["hush"]])
+@pytest.mark.parametrize("stated", [{}, {"watch": True}, {"generation": "v1"}])
+def test_a_secret_that_cannot_be_read_is_refused_and_not_taken_as_empty(
+    tmp_path: Path, secret: Any, stated: dict[str, Any]
+) -> None:
+    """With an empty one everybody could make tokens."""
+    with pytest.raises(ConfigError, match=r"secret: got .*, expected text") as refused:
+        loaded(tmp_path, {"secret": secret, **stated})
+    assert "hush" not in str(refused.value)
 
 
 def test_casting_inside_namespaces_is_strict_and_mistakes_are_zero(tmp_path: Path) -> None:

@@ -103,3 +103,16 @@ def test_what_they_hold_is_never_told(tmp_path: Path, tree: Any) -> None:
         said = str(error).splitlines()
     assert said
     assert not [line for line in said if HELD in line]
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        {"secret": "${CENTRIFUGO_VAR_EMPTY}", "watch": True},
+        {"client": {"token": {"hmac_secret_key": "${CENTRIFUGO_VAR_EMPTY}"}}},
+    ],
+)
+def test_a_secret_that_comes_out_empty_is_refused(tmp_path: Path, tree: Any) -> None:
+    """With an empty one of 2018 everybody could make tokens."""
+    with pytest.raises(ConfigError, match="a secret; the variable that it names is empty"):
+        load(write(tmp_path, tree), {"CENTRIFUGO_VAR_EMPTY": ""})

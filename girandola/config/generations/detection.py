@@ -94,7 +94,18 @@ def _stated(
         detail = f"got {show(value)}, expected one of v1, v2, v3, v4, v5, v6"
         raise ConfigError([Problem(source, name, detail)])
     generation = int(match[1])
-    return Decision(generation, f"{name} says so ({source})", frozenset({generation}), stated=True)
+    return Decision(
+        generation,
+        f"{name} says so ({source})",
+        frozenset({generation}),
+        stated=True,
+        warnings=tuple(
+            f"{name} ({source}) says v{generation}, and {other} ({where}) says {show(text)}, which "
+            "does not count"
+            for where, other, text in said[:-1]
+            if str(text).lower() not in (str(generation), f"v{generation}")
+        ),
+    )
 
 
 def _is_statement(key: object) -> bool:

@@ -27,6 +27,7 @@ from girandola.config.layers import Given, Layer
 from girandola.config.names import NEUTRAL
 from girandola.config.problems import Problem, Unfit, show, unfit
 from girandola.config.text import variables
+from girandola.config.variables import named_in
 from girandola.config.yes_no import as_older_servers
 
 RESTRICTING = frozenset(
@@ -214,6 +215,9 @@ class _Reader:
         self, layer: Layer, option: FlatOption, shown: str, value: Any, in_json: bool = False
     ) -> Given | None:
         """Read one value at the top, or a text."""
+        if named_in(value):
+            layer.refuse("", shown, _unreplaced(value, option.name))
+            return None
         if not option.target and option.kind != "items" and value:
             layer.warn(f'"{shown}" of v{self._generation} has no counterpart, it has no effect')
             return None
@@ -261,7 +265,8 @@ class _Reader:
     ) -> bool:
         """Warn that a value became zero; refuse, and return false, where zero opens something."""
         if option.kind == "items":
-            layer.refuse("", shown, unfit(value, "a list of objects"))
+            secret = _is_secret(option.name)
+            layer.refuse("", shown, unfit(value, "a list of objects", secret))
             return False
         if option.name in RESTRICTING:
             expected = (
@@ -289,7 +294,7 @@ class _Reader:
             if isinstance(item, dict):
                 items.append(self._item(layer, ITEMS[of], at, item, strict))
             else:
-                layer.refuse("", at, unfit(item, "an object of options"))
+                layer.refuse("", at, unfit(item, "an object of options", _is_secret(of)))
         return items
 
     def _item(
@@ -308,6 +313,12 @@ class _Reader:
             if option is None:
                 known = [f"{at}.{option}" for option in options]
                 self._foreign(layer, name, shown, flat_generations(name, table), known, f"{at}.")
+                continue
+            if named_in(value):
+                layer.refuse("", shown, _unreplaced(value, name))
+                continue
+            if value == "" and name in RESTRICTING:
+                layer.refuse("", shown, unfit(value, "true or false"))
                 continue
             try:
                 found[name] = layer.note(reader(option.kind, value, self._generation), shown)
@@ -353,5 +364,15 @@ def _keys(tree: Mapping[Any, Any], prefix: str, layer: Layer) -> Iterator[tuple[
             yield name, shown, value
 
 
+def _unreplaced(value: str, name: str) -> str:
+    """Return what is wrong with ``${…}``: as a key it would be one that everybody knows."""
+    expected = f"the value itself: {named_in(value)} is put into values of v6 only"
+    return unfit(value, expected, _is_secret(name))
+
+
 def _is_secret(name: str) -> bool:
-    return any(part in name for part in ("secret", "password", "key", "dsn", "credentials"))
+    """Tell whether what stands at the name may be a secret, or a connection string with one."""
+    return any(part in name for part in _SECRET)
+
+
+_SECRET = ("secret", "password", "key", "dsn", "credentials", "proxies", "consumers", "static")
