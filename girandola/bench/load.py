@@ -13,6 +13,7 @@ import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import uvloop
@@ -43,7 +44,7 @@ ORDER_SIZE = 1 << 26
 
 
 EMULATION_CONNECTIONS = 16
-"""The most over which the pongs of all streams go, as from a proxy that keeps connections open."""
+"""The most over which the commands of streams go, as from a proxy that keeps connections open."""
 
 EMULATION_PATH = "/emulation"
 
@@ -116,7 +117,7 @@ class Load:
         while self._received() < order["received"] and time.monotonic() < until:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
         if self._emulation.problem:
-            raise ProtocolError(f"a pong by emulation: {self._emulation.problem}")
+            raise ProtocolError(f"a command by emulation: {self._emulation.problem}")
         durations: dict[str, Any] = {}
         for name, tally in self._tallies.items():
             if tally.timed:
@@ -208,13 +209,14 @@ class Load:
         return OneWaySubscriber(request, tally, token=token, channels=channels)
 
     def _stream(self, name: str, tally: Tally, token: str, channels: list[str]) -> Client:
-        """Make a two-way stream; its further commands go by ``_emulation``."""
-        host, port = self._host, self._port
+        """Make a two-way stream; all but its connect goes by ``_emulation``."""
+        connect, _, rest = wire.command_lines(token, channels, {}).partition(b"\n")
         return TwoWayStream(
-            self._stream_request(name, wire.command_lines(token, channels, {})),
+            self._stream_request(name, connect),
             tally,
+            rest=rest,
             replies=1 + len(channels),
-            pong=lambda connected: wire.pong_request(host, port, EMULATION_PATH, connected),
+            emulate=partial(wire.emulation_request, self._host, self._port, EMULATION_PATH),
             send=self._emulation.send,
         )
 

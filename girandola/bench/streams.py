@@ -20,7 +20,7 @@ _CHUNKED = b"transfer-encoding: chunked"
 
 
 class StreamClient(Client):
-    """A client that says all it has to say in its request, and counts what the answer brings."""
+    """A client that counts what the answer to its request brings."""
 
     def __init__(self, request: bytes, tally: Tally) -> None:
         super().__init__(request, tally)
@@ -79,9 +79,10 @@ class StreamClient(Client):
 
 
 class TwoWayStream(StreamClient):
-    """A client that connects and subscribes with its request, and answers pings.
+    """A client that connects with its request, says the ``rest`` beside it, and answers pings.
 
-    ``pong`` makes of the result of its connect the request that answers, and ``send`` sends it.
+    ``emulate`` makes of the result of its connect, and of lines, the request that says them, and
+    ``send`` sends it, as client libraries do.
     """
 
     def __init__(
@@ -89,13 +90,15 @@ class TwoWayStream(StreamClient):
         request: bytes,
         tally: Tally,
         *,
+        rest: bytes,
         replies: int,
-        pong: Callable[[dict[str, str]], bytes],
+        emulate: Callable[[dict[str, str], bytes], bytes],
         send: Callable[[bytes], None],
     ) -> None:
         super().__init__(request, tally)
         self._waiting = replies
-        self._make_pong = pong
+        self._commands = rest
+        self._emulate = emulate
         self._send = send
         self._pong = b""
 
@@ -104,7 +107,10 @@ class TwoWayStream(StreamClient):
         if message.startswith(b'{"id":'):
             wire.check_reply(message)
             if message.startswith(b'{"id":1,'):
-                self._pong = self._make_pong(json.loads(message)["connect"])
+                connected = json.loads(message)["connect"]
+                self._pong = self._emulate(connected, PING)
+                if self._commands:
+                    self._send(self._emulate(connected, self._commands))
             self._waiting -= 1
             if not self._waiting:
                 self.ready.set_result(None)

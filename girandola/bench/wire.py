@@ -295,9 +295,11 @@ def messages_of(lines: Iterable[bytes]) -> Iterator[bytes]:
             yield message
 
 
-def pong_request(host: str, port: int, path: str, connected: dict[str, Any]) -> bytes:
-    """Return the request that answers pings of a stream, from the result of its connect."""
-    said = {"session": connected["session"], "node": connected["node"], "data": "{}"}
+def emulation_request(
+    host: str, port: int, path: str, connected: dict[str, Any], lines: bytes
+) -> bytes:
+    """Return the request that says ``lines`` on a stream; ``connected`` is what its connect got."""
+    said = {"session": connected["session"], "node": connected["node"], "data": lines.decode()}
     return stream_request(host, port, path, json.dumps(said, separators=(",", ":")).encode())
 
 

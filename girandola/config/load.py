@@ -178,7 +178,7 @@ def completed(found: Read) -> Loaded:
         raise ConfigError(problems)
     return Loaded(
         config=config,
-        warnings=tuple(line for layer in found.layers for line in layer.warnings),
+        warnings=tuple(dict.fromkeys(line for layer in found.layers for line in layer.warnings)),
         unknown=tuple(line for layer in found.layers for line in layer.unknown),
         casts=tuple(line for layer in found.layers for line in layer.casts),
         generation=found.decision.generation,

@@ -45,11 +45,7 @@ class Control:
         """
         match message:
             case internode.Subscribe():
-                grant = grant_of(message)
-                await self._each(
-                    self._node.hub.find(message.target),
-                    lambda session: subscribe_by_server(session, message.channel, grant),
-                )
+                await self.subscribe(message.target, message.channel, grant_of(message))
             case internode.Unsubscribe():
                 why = UnsubscribeCode(message.code, message.reason)
                 await self._in_turns(
@@ -71,6 +67,17 @@ class Control:
                 )
             case internode.Notification():
                 logger.debug("a notification %r of another node is for nobody", message.op)
+
+    async def subscribe(self, target: Target, channel: str, grant: SubscribeGrant) -> None:
+        """Subscribe sessions here; those that are already stay as they are.
+
+        Raises:
+            Unavailable: in some of them the engine failed; the others have it.
+        """
+        await self._each(
+            self._node.hub.find(target),
+            lambda session: subscribe_by_server(session, channel, grant),
+        )
 
     async def _in_turns(
         self,

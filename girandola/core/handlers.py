@@ -68,7 +68,11 @@ async def connect(session: "Session", command: say.Connect) -> None:
     for subscription in current.values():
         joining.announce(subscription)
     if grant.only_connection and not session.closed:
-        await session.node.end_other_connections(session, grant.only_connection)
+        try:
+            await session.node.end_other_connections(session, grant.only_connection)
+        except Unavailable as error:
+            # The connect is answered; nobody knows whether it is the only one.
+            raise Close(SERVER_ERROR, f"ending other connections: {error}") from None
 
 
 def _check_limits(session: "Session", grant: ConnectGrant) -> None:

@@ -166,7 +166,7 @@ class Interest:
         while waiting:
             joined, info = waiting.popleft()
             if not joined:
-                await self._members.landed(member)
+                await self._members.gone(member)
             await self._tell_one(member[0], info, joined)
         del self._news[member]
         self._look_if_settled()

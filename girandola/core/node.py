@@ -8,7 +8,7 @@ import logging
 import os
 import random
 import uuid
-from collections.abc import Collection, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
 from typing import Any
 
 from girandola.core.cluster import Alone, Cluster
@@ -283,7 +283,11 @@ class Node:
         This and the three below raise ``Unavailable`` where the engine failed for some; all
         others have it.
         """
-        await self._everywhere(subscribe_message(target, channel, grant))
+        await self._everywhere(
+            subscribe_message(target, channel, grant),
+            # The message says less than the grant.
+            lambda: self._control.subscribe(target, channel, grant),
+        )
 
     async def unsubscribe(self, target: Target, channel: str = "") -> None:
         """End subscriptions to ``channel``, or all of them when it is empty."""
@@ -318,12 +322,14 @@ class Node:
             internode.Refresh(target=target, expired=expired, expire_at=expire_at, info=info or b"")
         )
 
-    async def _everywhere(self, message: Message) -> None:
+    async def _everywhere(
+        self, message: Message, here: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
         try:
             await self.cluster.tell(message)
         finally:
             # What fails elsewhere is no reason not to do it here.
-            await self._control.carry_out(message)
+            await (self._control.carry_out(message) if here is None else here())
 
     async def end_other_connections(self, session: Session, channel: str) -> None:
         """End the user's other connections, as far as they are present in ``channel``."""

@@ -444,7 +444,7 @@ class Session:
 
     def be_seen(self, subscription: Subscription) -> None:
         """Be seen in a channel as the client is now, if it is seen there at all."""
-        if subscription.presence and subscription.held is None:
+        if subscription.presence:
             info = self.info_in(subscription)
             self.node.interest.appear(subscription.channel, info)
 

@@ -97,8 +97,9 @@ class Wishes(Generic[K, V]):
     def forget(self, key: K, parting: V | None = None) -> None:
         """Wish ``key`` away; harmless where it is not. ``parting`` is handed to ``drop``."""
         change = self._changes.get(key)
+        # Not held from now on, even if it is wished again before the call to drop it lands.
+        held = self._held.pop(key, None)
         if change is None:
-            held = self._held.pop(key, None)
             if held is None:
                 return
             change = self._changes[key] = _Change(held, absent=False)
@@ -149,10 +150,11 @@ class Wishes(Generic[K, V]):
             if not change.wanted:
                 return
 
-    async def landed(self, key: K) -> None:
-        """Return when the call about ``key`` that is under way or about to be is over."""
-        change = self._changes.get(key)
-        if change is not None and change.failure is None:
+    async def gone(self, key: K) -> None:
+        """Return when ``key`` is not there, is wished again, or the last call about it failed."""
+        while (change := self._changes.get(key)) is not None:
+            if change.wanted or change.failure is not None:
+                return
             await self._waiter(change)
 
     def _waiter(self, change: _Change[V]) -> Waiter[None]:

@@ -16,6 +16,7 @@ from girandola.errors import BAD_REQUEST_CLOSE, UNKNOWN_METHOD, Disconnect, Erro
 from girandola.model import ClientInfo, Publication, StreamPosition
 from girandola.protocol import commands, raw_json, uid
 from girandola.protocol.codec import Traits
+from girandola.protocol.frames import MAX_COMMANDS, TooManyCommands
 from girandola.protocol.raw_json import Unreadable, string, verbatim
 
 VERSION = "1.8.0"
@@ -169,6 +170,8 @@ def _envelopes(frame: bytes) -> list[_Envelope]:
     message = raw_json.read(_MESSAGE, frame)
     if message == []:
         raise Unreadable("expected at least one command")
+    if isinstance(message, list) and len(message) > MAX_COMMANDS:
+        raise Unreadable(str(TooManyCommands()))
     return [_envelope(fields) for fields in (message if isinstance(message, list) else [message])]
 
 

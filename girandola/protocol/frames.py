@@ -10,12 +10,25 @@ MAX_FRAME = 65536
 """Bytes from which on several messages are not put into one frame."""
 MAX_REASON = 123
 """Bytes of a close reason (RFC 6455 section 5.5)."""
+MAX_COMMANDS = 8192
+"""Commands that a peer may put into one frame.
+
+An empty one takes a single byte, or none to speak of where frames are compressed, and a thousand
+times as much to be made something of; a frame of them is decoded in one turn of the loop.
+"""
 _MAX_LENGTH = 2**31
 """No message is longer; this bounds the digits that a length may have."""
 
 
 class Incomplete(Exception):
     """A frame does not consist of whole messages; the text says where it fails, for the log."""
+
+
+class TooManyCommands(Incomplete):
+    """A frame goes on behind ``MAX_COMMANDS``."""
+
+    def __init__(self) -> None:
+        super().__init__(f"expected at most {MAX_COMMANDS} commands in a frame")
 
 
 def gather(messages: list[bytes], separator: bytes) -> list[bytes]:
@@ -64,6 +77,29 @@ def without_lengths(frame: bytes) -> Iterator[bytes]:
                 f"expected a message of {length} bytes at byte {start}, got {len(frame) - start}"
             )
         yield frame[start:at]
+
+
+def commands_with_lengths(frame: bytes) -> Iterator[bytes]:
+    """Yield the commands of a peer's frame in which the length of each stands in front of it.
+
+    Raises:
+        Incomplete: what follows is not a whole command, or one too many; those before were yielded.
+    """
+    for number, message in enumerate(without_lengths(frame)):
+        if number >= MAX_COMMANDS:
+            raise TooManyCommands
+        yield message
+
+
+def command_lines(frame: bytes) -> list[bytes]:
+    """Return the commands of a peer's frame, one a line.
+
+    Raises ``TooManyCommands``.
+    """
+    lines = frame.removesuffix(b"\n").split(b"\n", MAX_COMMANDS)
+    if len(lines) > MAX_COMMANDS:
+        raise TooManyCommands
+    return lines
 
 
 def _length(frame: bytes, at: int) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from msgspec import Meta, Raw
 from girandola.errors import BAD_REQUEST_CLOSE, UNKNOWN_METHOD, Disconnect, Error
 from girandola.model import Publication, StreamPosition
 from girandola.protocol import commands, raw_json, v1
-from girandola.protocol.frames import gather
+from girandola.protocol.frames import TooManyCommands, command_lines, gather
 from girandola.protocol.json_fields import an_object, client_info, flag, number, payload, text
 from girandola.protocol.json_requests import Reader, Request
 from girandola.protocol.raw_json import string
@@ -429,8 +429,12 @@ class V1Json:
 
     def decode(self, frame: bytes) -> list[commands.Command]:
         """Return the commands of a frame, one a line."""
+        try:
+            lines = command_lines(frame)
+        except TooManyCommands as error:
+            return [_malformed(str(error))]
         decoded: list[commands.Command] = []
-        for line in frame.removesuffix(b"\n").split(b"\n"):
+        for line in lines:
             decoded.append(_command(line))
             if isinstance(decoded[-1], commands.Malformed):
                 break

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from girandola.errors import BAD_REQUEST_CLOSE, UNKNOWN_METHOD, Disconnect, Error
 from girandola.model import ClientInfo, Publication, StreamPosition
 from girandola.protocol import commands, v1
-from girandola.protocol.frames import Incomplete, gather, with_length, without_lengths
+from girandola.protocol.frames import Incomplete, commands_with_lengths, gather, with_length
 from girandola.protocol.pb import v1_pb2 as pb
 from girandola.protocol.protobuf_values import text, uint32
 from girandola.protocol.v1 import Method
@@ -341,7 +341,7 @@ class V1Protobuf:
         """Return the commands of a frame, each behind its length."""
         decoded: list[commands.Command] = []
         try:
-            for message in without_lengths(frame):
+            for message in commands_with_lengths(frame):
                 decoded.append(_command(message))
                 if isinstance(decoded[-1], commands.Malformed):
                     break

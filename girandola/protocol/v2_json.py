@@ -14,7 +14,7 @@ from girandola.errors import BAD_REQUEST_CLOSE, Disconnect, Error
 from girandola.model import Publication, StreamPosition
 from girandola.protocol import commands, deltas, raw_json
 from girandola.protocol.codec import DeltaEncodings, Traits
-from girandola.protocol.frames import cut_reason, gather
+from girandola.protocol.frames import TooManyCommands, command_lines, cut_reason, gather
 from girandola.protocol.json_fields import an_object, client_info, flag, number, payload, text
 from girandola.protocol.json_requests import Reader, Request
 from girandola.protocol.raw_json import string, verbatim
@@ -511,8 +511,12 @@ class V2Json:
 
     def decode(self, frame: bytes) -> list[commands.Command]:
         """Return the commands of a frame (modern.md section 1.4)."""
+        try:
+            lines = command_lines(frame)
+        except TooManyCommands as error:
+            return [commands.Malformed(disconnect=BAD_REQUEST_CLOSE, detail=str(error))]
         decoded: list[commands.Command] = []
-        for line in frame.removesuffix(b"\n").split(b"\n"):
+        for line in lines:
             try:
                 decoded.append(_command(line))
             except raw_json.Unreadable as error:

@@ -14,7 +14,13 @@ from girandola.errors import BAD_REQUEST_CLOSE, Disconnect, Error
 from girandola.model import ClientInfo, Publication, StreamPosition
 from girandola.protocol import commands, deltas
 from girandola.protocol.codec import DeltaEncodings, Encoding, Traits
-from girandola.protocol.frames import Incomplete, cut_reason, gather, with_length, without_lengths
+from girandola.protocol.frames import (
+    Incomplete,
+    commands_with_lengths,
+    cut_reason,
+    gather,
+    with_length,
+)
 from girandola.protocol.pb import client_pb2 as pb
 from girandola.protocol.protobuf_values import text, texts, uint32
 
@@ -364,7 +370,7 @@ class V2Protobuf:
         """Return the commands of a frame (modern.md section 1.4)."""
         decoded: list[commands.Command] = []
         try:
-            for message in without_lengths(frame):
+            for message in commands_with_lengths(frame):
                 decoded.append(_command(message))  # noqa: PERF401 - what came before an error stays
             if not decoded:
                 raise Unreadable("expected a command, got an empty frame")

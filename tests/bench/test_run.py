@@ -60,7 +60,10 @@ CASES = {
 PINGED = ("B4", "B9")
 """Those that wait for pings."""
 
-TIMING = ("of its core", "rate was not kept up", "p99", "of a void row", "connections were lost")
+TIMING = (
+    *("of its core", "core was full", "of the server's core"),
+    *("rate was not kept up", "p99", "of a void row", "connections were lost"),
+)
 """Words of those reasons for a void row that a busy machine may bring about."""
 
 

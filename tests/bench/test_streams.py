@@ -29,8 +29,8 @@ def events(*messages: bytes) -> bytes:
     return b"".join(b"id: n\ndata: %b\n\n" % message for message in messages)
 
 
-def pong(connected: dict[str, str]) -> bytes:
-    return b"pong of %b" % connected["session"].encode()
+def emulate(connected: dict[str, str], said: bytes) -> bytes:
+    return b"%b of %b" % (b"pong" if said == b"{}" else said, connected["session"].encode())
 
 
 class Stream:
@@ -43,9 +43,27 @@ class Stream:
         self.client: StreamClient = (
             OneWayStream(b"stream!", self.tally, channels=["news"])
             if one_way
-            else TwoWayStream(b"stream!", self.tally, replies=2, pong=pong, send=self.pongs.append)
+            else TwoWayStream(
+                b"stream!",
+                self.tally,
+                rest=b"subscribe",
+                replies=2,
+                emulate=emulate,
+                send=self._send,
+            )
         )
         self.wired = Wired(self.client)
+        self.said: list[bytes] = []
+
+    def _send(self, request: bytes) -> None:
+        (self.pongs if request.startswith(b"pong") else self.said).append(request)
+
+
+async def test_all_but_the_connect_of_a_stream_is_said_beside_it() -> None:
+    """By GET a server carries out nothing but a connect, and libraries ask for nothing else."""
+    stream = Stream()
+    stream.wired.receive(HEAD, chunk(events(REPLIES[0])))
+    assert stream.said == [b"subscribe of S"]
 
 
 async def test_a_stream_is_ready_with_the_last_reply() -> None:

@@ -153,7 +153,7 @@ def test_requests_for_streams_say_what_there_is_to_say_in_the_body_or_the_url() 
 
 
 def test_a_pong_by_emulation_is_one_that_servers_understand() -> None:
-    request = wire.pong_request("h", 80, "/emulation", {"session": "S", "node": "N"})
+    request = wire.emulation_request("h", 80, "/emulation", {"session": "S", "node": "N"}, b"{}")
     head, _, body = request.partition(wire.HEAD_END)
     assert head.startswith(b"POST /emulation HTTP/1.1")
     emulation = decode_emulation(body, binary=False)

@@ -13,7 +13,7 @@ from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from girandola.core.grants import ConnectGrant, SubscribeGrant
+from girandola.core.grants import ConnectGrant, RefreshGrant, SubscribeGrant
 from girandola.core.node import Node
 from girandola.core.session import Session
 from girandola.errors import Unavailable
@@ -36,6 +36,9 @@ STEPS = (
     "server unsubscribe",
     "server unsubscribe all",
     "refresh",
+    "rename",
+    "sub_refresh",
+    "expire",
     "disconnect",
     "tick",
     "wait",
@@ -53,6 +56,11 @@ GRANT: dict[str, Any] = {
     "history_meta_ttl": 1000.0,
 }
 
+PLAIN: dict[str, Any] = {"presence": True, "join_leave": True, "push_join_leave": True}
+"""What subscriptions may do in channels where nobody looks for gaps."""
+
+CHANNELS = (CHANNEL, "second")
+
 PATIENCE = 60.0
 """Seconds after which everything that was interrupted must have been noticed."""
 
@@ -60,11 +68,22 @@ PATIENCE = 60.0
 class Policy(OpenPolicy):
     """Everybody may do everything; every client is a user of its own."""
 
+    def __init__(self, grant: dict[str, Any]) -> None:
+        self.grant = grant
+        self.names = itertools.count(1)
+
+    def name(self) -> bytes:
+        """Return info that nobody had yet."""
+        return b'{"n":%d}' % next(self.names)
+
     async def connect(self, peer: object, command: Any) -> ConnectGrant:
         return ConnectGrant(user=command.token)
 
     async def subscribe(self, peer: object, command: object) -> SubscribeGrant:
-        return SubscribeGrant(**GRANT)
+        return SubscribeGrant(**self.grant)
+
+    async def sub_refresh(self, peer: object, command: object) -> RefreshGrant:
+        return RefreshGrant(info=self.name())
 
 
 @dataclass
@@ -73,6 +92,7 @@ class Client:
 
     world: "World"
     user: str
+    channel: str = CHANNEL
     transport: FakeTransport = field(default_factory=FakeTransport)
     session: Session = field(init=False)
     state: str = "unsubscribed"
@@ -102,7 +122,9 @@ class Client:
     def subscribe(self) -> None:
         if self.state != "unsubscribed" or not self.connected:
             return
-        request: dict[str, Any] = {"channel": CHANNEL}
+        request: dict[str, Any] = {"channel": self.channel}
+        if self.world.plain:
+            self.position = None
         if self.position is not None:
             epoch, offset = self.position
             request |= {"recover": True, "epoch": epoch, "offset": offset}
@@ -113,7 +135,12 @@ class Client:
         self.listen()
         if self.state == "subscribed":
             self.state = "unsubscribing"
-            self.send("unsubscribe", {"channel": CHANNEL})
+            self.send("unsubscribe", {"channel": self.channel})
+
+    def sub_refresh(self) -> None:
+        self.listen()
+        if self.state == "subscribed":
+            self.send("sub_refresh", {"channel": self.channel, "token": "t"})
 
     def resubscribe(self) -> None:
         self.unsubscribe()
@@ -179,7 +206,9 @@ class Client:
 
     def begin(self, result: dict[str, Any], *, asked: bool) -> None:
         self.state = "subscribed"
-        if result.get("recovered"):
+        if self.world.plain:
+            self.position = None  # that everything comes is promised from the reply on
+        elif result.get("recovered"):
             for publication in result.get("publications", []):
                 self.take_publication(publication)
         elif asked and not self.world.lossy:
@@ -218,9 +247,11 @@ class Client:
         self.there[client] = joined
 
     def take_publication(self, publication: dict[str, Any]) -> None:
-        assert self.position is not None
+        if self.position is None:
+            assert self.world.plain
+            return
         epoch, offset = self.position
-        if publication["offset"] != offset + 1:
+        if publication["offset"] != offset + 1 and not (self.world.plain and self.world.lossy):
             raise Left(f"order broken: {publication['offset']} after {offset}")
         self.position = (epoch, publication["offset"])
 
@@ -228,8 +259,12 @@ class Client:
 class World:
     """Two nodes with a far engine, and their clients."""
 
-    def __init__(self, clients: int, delays: Sequence[int], faults: Sequence[int] = ()) -> None:
+    def __init__(
+        self, clients: int, delays: Sequence[int], faults: Sequence[int], plain: bool
+    ) -> None:
         self.clock = FakeClock()
+        self.plain = plain
+        self.policy = Policy(PLAIN if plain else GRANT)
         self.sea = Sea(self.clock, delays, faults)
         self.numbers = itertools.count(1)
         self._turns = itertools.count()
@@ -245,7 +280,10 @@ class World:
             self.clock.spawn(node.start())
         self.clock.advance(4)
         self.sea.calm = False
-        self.clients = [Client(self, f"u{number}") for number in range(clients)]
+        # Three in the first channel, where most happens, and the others in the second.
+        self.clients = [
+            Client(self, f"u{number}", CHANNELS[number // 3]) for number in range(clients)
+        ]
         for client in self.clients:
             client.connect()
 
@@ -255,7 +293,7 @@ class World:
             broker=FarBroker(self.sea),
             presence=FarPresence(self.sea),
             controller=FarController(self.sea),
-            policy=Policy(),
+            policy=self.policy,
             options=ClientOptions(
                 concurrency=16,
                 ping_interval=0.0,
@@ -297,27 +335,31 @@ class World:
             broker.cut()
         elif what == "mend":
             broker.mend()
-        elif what in ("subscribe", "unsubscribe", "resubscribe", "reconnect"):
+        elif what in ("subscribe", "unsubscribe", "resubscribe", "reconnect", "sub_refresh"):
             getattr(client, what)()
         else:
             self.meddled = True
-            if what == "disconnect" and client.connected:
+            if what in ("disconnect", "expire") and client.connected:
                 self.doomed.append(client.session)
-            self.clock.spawn(self.ask(self.call(what, self.nodes[which % 2], client.user)))
+            self.clock.spawn(self.ask(self.call(what, self.nodes[which % 2], client)))
         for each in self.clients:
             each.listen()
             each.come_back()
 
-    def call(self, what: str, node: Node, user: str) -> Coroutine[Any, Any, None]:
-        target = Target(user)
+    def call(self, what: str, node: Node, client: Client) -> Coroutine[Any, Any, None]:
+        target = Target(client.user)
         if what == "server subscribe":
-            return node.subscribe(target, CHANNEL, SubscribeGrant(**GRANT))
+            return node.subscribe(target, client.channel, SubscribeGrant(**self.policy.grant))
         if what == "server unsubscribe":
-            return node.unsubscribe(target, CHANNEL)
+            return node.unsubscribe(target, client.channel)
         if what == "server unsubscribe all":
             return node.unsubscribe(target)
         if what == "refresh":
             return node.refresh(target, expire_at=int(self.clock.time()) + 10_000)
+        if what == "rename":
+            return node.refresh(target, info=self.policy.name())
+        if what == "expire":
+            return node.refresh(target, expired=True)
         return node.disconnect(target)
 
     async def ask(self, call: Coroutine[Any, Any, None]) -> None:
@@ -330,7 +372,7 @@ class World:
         self.published += 1
         publication = Publication(str(self.published).encode())
         try:
-            await client.session.node.publish(CHANNEL, publication, KEPT)
+            await client.session.node.publish(client.channel, publication, KEPT)
         except Unavailable:
             pass
 
@@ -347,40 +389,51 @@ class World:
             for client in self.clients:
                 client.listen()
                 client.come_back()
-        # Nodes look after themselves now and then; between two of these nothing is under way.
+        # Nodes look after themselves now and then; between two of these nothing is under way,
+        # unless they take so long that there is always one.
+        self.sea.near = True
         for _ in range(200):
             if not self.clock.unfinished and not any(n.interest.unsettled for n in self.nodes):
                 break
             self.clock.advance(0.05)
         self.look()
+        self.sea.near = False
         self.sea.calm = was_calm
 
     def look(self) -> None:
         assert not self.clock.unfinished, "something waits for ever"
-        top = self.clock.result(self.sea.store.history(CHANNEL, limit=0)).top
         for client in self.clients:
+            top = self.clock.result(self.sea.store.history(client.channel, limit=0)).top
             client.listen()
             if client.pending:
                 raise Left(f"never answered: {client.pending}")
             subscribed = client.state == "subscribed"
+            if self.plain and (client.position is None or self.lossy):
+                client.position = (top.epoch, top.offset)  # from here on it gets everything
             if subscribed and client.position != (top.epoch, top.offset):
                 raise Left(f"left behind at {client.position} of {top}")
-            if client.session.is_subscribed(CHANNEL) is not subscribed:
+            if client.session.is_subscribed(client.channel) is not subscribed:
                 raise Left(f"{client.state}, and the server thinks otherwise")
         if any(not session.closed for session in self.doomed) and not self.troubled:
             raise Left("a disconnect did not reach the other node")
-        self.look_at_the_engine()
+        for channel in CHANNELS:
+            self.look_at_the_engine(channel)
 
-    def look_at_the_engine(self) -> None:
-        inside = [client for client in self.clients if client.state == "subscribed"]
-        present = set(self.clock.result(self.sea.presence.members(CHANNEL)))
-        if present != {client.session.client for client in inside}:
-            raise Left(f"present are {present}, subscribed are {len(inside)}")
+    def look_at_the_engine(self, channel: str) -> None:
+        inside = [
+            client.session
+            for client in self.clients
+            if client.state == "subscribed" and client.channel == channel
+        ]
+        present = self.clock.result(self.sea.presence.members(channel))
+        seen = {each.client: each.info_in(each.subscriptions[channel]) for each in inside}
+        if present != seen:
+            raise Left(f"present are {present}, subscribed are {seen}")
         for node, broker in zip(self.nodes, self.sea.brokers, strict=True):
             if node.interest.unsettled:
                 raise Left("wishes that never come true")
-            listening = any(client.session.node is node for client in inside)
-            if (CHANNEL in broker.heard) is not listening:
+            listening = any(session.node is node for session in inside)
+            if (channel in broker.heard) is not listening:
                 raise Left("a node hears a channel nobody listens to, or the other way round")
 
     def finish(self) -> None:
@@ -399,16 +452,26 @@ class World:
         await node.shutdown()
         self.stopped = True
         gone = {client.session.client for client in self.clients if client.session.node is node}
-        present = set(await self.sea.presence.members(CHANNEL))
-        if present & gone or CHANNEL in self.sea.brokers[0].heard:
-            raise Left("a node that stopped is still in the engine")
+        for channel in CHANNELS:
+            if gone & set(await self.sea.presence.members(channel)):
+                raise Left("a node that stopped is still in the engine")
+        if self.sea.brokers[0].heard:
+            raise Left("a node that stopped still hears something")
 
 
 def walk(
-    steps: Sequence[Step], delays: Sequence[int], clients: int, faults: Sequence[int] = ()
+    steps: Sequence[Step],
+    delays: Sequence[int],
+    clients: int,
+    faults: Sequence[int] = (),
+    *,
+    plain: bool = False,
 ) -> World:
-    """Walk; raise ``Left`` at the first thing that a client would complain about."""
-    world = World(clients, delays, faults)
+    """Walk; raise ``Left`` at the first thing that a client would complain about.
+
+    ``plain``: in channels where nobody looks for gaps.
+    """
+    world = World(clients, delays, faults, plain)
     for what, which in steps:
         world.step(what, which)
     world.finish()

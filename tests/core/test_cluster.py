@@ -13,7 +13,7 @@ from tests.core.cluster_walk import CHANNEL, GRANT, Client, World
 
 
 def world(clients: int = 2, delays: tuple[int, ...] = (1,)) -> World:
-    made = World(clients, delays)
+    made = World(clients, delays, (), plain=False)
     made.clock.run()
     for client in made.clients:
         client.listen()

@@ -11,6 +11,7 @@ from girandola.core import joining
 from girandola.core.cluster import Cluster
 from girandola.core.interest import Interest
 from girandola.core.positions import Positions
+from girandola.core.session import Session
 from girandola.core.wishes import Wishes
 from girandola.model import ClientInfo
 from tests.core.cluster_walk import STEPS, Left, Step, walk
@@ -24,31 +25,34 @@ quiet_steps = st.lists(st.tuples(st.sampled_from(QUIET), st.integers(0, 4)), max
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(quiet_steps, delays, st.integers(1, 4))
+@given(quiet_steps, delays, st.integers(1, 6), st.booleans())
 def test_a_far_engine_that_works_loses_nothing_and_leaves_nobody(
-    steps: list[Step], delays: list[int], clients: int
+    steps: list[Step], delays: list[int], clients: int, plain: bool
 ) -> None:
-    walk(steps, delays, clients)
+    walk(steps, delays, clients, plain=plain)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(steps, delays, st.integers(1, 4), faults)
+@given(steps, delays, st.integers(1, 6), faults, st.booleans())
 def test_an_engine_that_fails_and_breaks_off_leaves_nobody_and_nothing_behind(
-    steps: list[Step], delays: list[int], clients: int, faults: list[int]
+    steps: list[Step], delays: list[int], clients: int, faults: list[int], plain: bool
 ) -> None:
-    walk(steps, delays, clients, faults)
+    walk(steps, delays, clients, faults, plain=plain)
 
 
-def walk_at_random(times: int, *, faulty: bool) -> None:
-    for seed in range(times):
+def walk_at_random(times: int, *, faulty: bool, first: int = 0) -> None:
+    for seed in range(first, first + times):
         chance = random.Random(seed)
-        choice = STEPS if faulty else QUIET
+        every = STEPS if faulty else QUIET
+        # Some kinds of steps, many times, meet more often than all of them.
+        choice = chance.sample(every, chance.randrange(4, len(every) + 1))
         program = [
             (chance.choice(choice), chance.randrange(5)) for _ in range(chance.randrange(10, 60))
         ]
         dawdling = [chance.randrange(5) for _ in range(chance.randrange(1, 23))]
         failing = [chance.choice([0, 0, 0, 0, 1, 2]) for _ in range(chance.randrange(1, 17))]
-        walk(program, dawdling, chance.randrange(1, 5), failing if faulty else ())
+        clients, plain = chance.randrange(1, 7), chance.random() < 0.25
+        walk(program, dawdling, clients, failing if faulty else (), plain=plain)
 
 
 # ── each line of care, taken out ─────────────────────────────────────────────────────────────
@@ -129,6 +133,16 @@ def without_waiting_for_the_engine_at_the_end(patch: pytest.MonkeyPatch) -> None
     patch.setattr(Interest, "settled", nothing_later)
 
 
+def with_renewed_info_for_live_subscriptions_only(patch: pytest.MonkeyPatch) -> None:
+    be_seen = Session.be_seen
+
+    def late(self: Any, subscription: Any) -> None:
+        if subscription.held is None:
+            be_seen(self, subscription)
+
+    patch.setattr(Session, "be_seen", late)
+
+
 def without_the_look_after_waits(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(joining, "look_again", nothing)
 
@@ -147,6 +161,7 @@ def without_the_look_after_waits(patch: pytest.MonkeyPatch) -> None:
         (with_one_look_taken_for_proof, False),
         (without_telling_other_nodes, False),
         (without_waiting_for_the_engine_at_the_end, False),
+        (with_renewed_info_for_live_subscriptions_only, False),
         (without_the_look_after_waits, False),
     ],
 )

@@ -200,3 +200,42 @@ def test_who_is_seen_with_other_info_is_put_again() -> None:
     wisher.interest.appear("a", renamed)
     wisher.clock.run()
     assert wisher.clock.result(wisher.sea.presence.members("a")) == {"c1": renamed}
+
+
+def test_a_leave_waits_for_the_removal_behind_a_call_under_way() -> None:
+    wisher = Wisher(delays=(4,))
+    wisher.interest.appear("a", ANNA)
+    wisher.clock.advance(0.1)
+    wisher.interest.vanish("a", "c1")
+    wisher.interest.tell_leave("a", ANNA)
+    wisher.clock.advance(3)
+    assert wisher.asked == [("put", 1), ("remove", 1), ("publish_leave", 1)]
+
+
+def test_a_removal_that_fails_does_not_keep_the_leave_back() -> None:
+    wisher = Wisher(delays=(4,), faults=(FINE, LOST_ON_THE_WAY))
+    wisher.interest.appear("a", ANNA)
+    wisher.clock.advance(0.9)
+    wisher.interest.vanish("a", "c1")
+    wisher.interest.tell_leave("a", ANNA)
+    wisher.clock.advance(0.3)
+    assert wisher.asked == [("put", 1), ("remove", 1), ("publish_leave", 1)]
+
+
+def test_a_channel_is_not_heard_while_a_call_to_drop_it_is_under_way() -> None:
+    """Though the last call but one, of a wish with another linger, has made it heard."""
+    wisher = Wisher(delays=(2,))
+    interest, clock = wisher.interest, wisher.clock
+    interest.hear("a", 0.0)
+    clock.tick()
+    interest.hear("a", 5.0)
+    while not interest.hears("a"):
+        clock.tick()
+    interest.ignore("a", 5.0)
+    while ("unsubscribe", 1) not in wisher.asked:
+        clock.tick()
+    interest.hear("a", 5.0)
+    assert not interest.hears("a")
+    clock.run()
+    assert interest.hears("a")
+    assert wisher.broker.heard == {"a"}

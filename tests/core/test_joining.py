@@ -181,3 +181,14 @@ def test_a_server_side_subscription_that_cannot_recover_tells_the_top() -> None:
         '{"push":{"channel":"news","subscribe":'
         '{"recoverable":true,"epoch":"E1","offset":2,"positioned":true}}}'
     ]
+
+
+@pytest.mark.parametrize("method", ["subscribe", "put", "have put", "history"])
+def test_info_that_is_renewed_at_any_wait_is_what_others_see(method: str) -> None:
+    world = World({"": PRESENT | RECOVERY})
+    client = world.connect()
+    world.gates.shut(method)
+    client.send(SUBSCRIBE)
+    world.clock.result(world.node.refresh(Target("42"), info=b'{"n":1}'))
+    world.gates.open(method)
+    assert world.members("news")["c1"].conn_info == b'{"n":1}'

@@ -7,7 +7,7 @@ did; and what is delivered to a node may be lost for a while. Any ``Clock`` will
 
 import itertools
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from girandola.core.grants import PublishOptions
@@ -71,13 +71,15 @@ class Sea:
         self.failures = 0
         self.calm = False
         """Whether no call fails any more."""
+        self.near = False
+        """Whether calls take ticks only, and no time."""
 
     async def start(self) -> None:
         await self.store.start(self)
 
     async def dawdle(self) -> None:
         ticks = next(self._delays)
-        if ticks >= LATE:
+        if ticks >= LATE and not self.near:
             waiter = self.clock.waiter()
             self.clock.call_later(LATE_SECONDS, waiter.set_result, None)
             await waiter
@@ -151,6 +153,13 @@ class Wire:
         self.lost += len(self._under_way)
         self._under_way.clear()
 
+    def forget(self, channels: Collection[str]) -> None:
+        """Carry nothing more of what is under way for these channels: nobody hears them.
+
+        Who hears one again is not told what was said before; PUB/SUB keeps that in order.
+        """
+        self._under_way = deque(item for item in self._under_way if item[1] not in channels)
+
     async def _carry(self) -> None:
         while self._under_way:
             await self._sea.dawdle()
@@ -216,6 +225,7 @@ class FarBroker:
     async def unsubscribe(self, channels: Mapping[str, float]) -> None:
         async def effect() -> None:
             self.heard.difference_update(channels)
+            self.wire.forget(channels)
             await self.sea.store.unsubscribe(channels)
 
         await self.sea.call(effect)

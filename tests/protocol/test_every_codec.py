@@ -17,7 +17,7 @@ from girandola.model import ClientInfo, PresenceStats, Publication, StreamPositi
 from girandola.protocol import commands, raw_json
 from girandola.protocol.codec import Codec, Encoding
 from girandola.protocol.event_ids import V2_JSON_EVENTS
-from girandola.protocol.frames import with_length, without_lengths
+from girandola.protocol.frames import MAX_COMMANDS, with_length, without_lengths
 from girandola.protocol.negotiation import PROTOCOLS
 from girandola.protocol.pb import client_pb2, v1_pb2
 from girandola.protocol.v2_json import V2_JSON
@@ -205,3 +205,30 @@ def test_what_protobuf_clients_publish_reaches_json_clients_if_it_is_json(
     expected = json.loads(payload) if raw_json.is_json(payload) else None
     if payload or codec.name == "classic":
         assert f'"data": {json.dumps(expected)}' in found
+
+
+def frame_of(codec: Codec, count: int) -> bytes:
+    """Return a frame of so many commands, each as short as its generation allows."""
+    if codec.name.startswith("classic"):
+        ping = b'{"method":"ping"}'
+        return b"[%b]" % b",".join([ping] * count)
+    if codec.binary:
+        ping = b"\x08\x01\x10\x07" if "v1" in codec.name else b""
+        return with_length(ping) * count
+    return b"\n".join([b'{"id":1,"method":7}' if "v1" in codec.name else b"{}"] * count)
+
+
+@pytest.mark.parametrize(
+    "codec",
+    [codec for codec in PROTOCOLS if "one-way" not in codec.name],  # those take one request
+    ids=lambda codec: codec.name,
+)
+def test_a_frame_holds_so_many_commands_and_no_more(codec: Codec) -> None:
+    """What is made of a stranger's frame in one turn of the loop is bounded."""
+    whole = codec.decode(frame_of(codec, MAX_COMMANDS))
+    assert len(whole) == MAX_COMMANDS
+    assert not any(isinstance(command, commands.Malformed) for command in whole)
+    decoded = codec.decode(frame_of(codec, 2 * MAX_COMMANDS))
+    assert len(decoded) <= MAX_COMMANDS + 1
+    assert isinstance(last := decoded[-1], commands.Malformed)
+    assert f"at most {MAX_COMMANDS} commands" in last.detail

@@ -2,6 +2,8 @@
 
 import pytest
 
+from girandola.errors import Unavailable
+from girandola.model import ClientInfo
 from girandola.options import PersonalChannel
 from tests.auth.tokens import NOW, token
 from tests.scenarios.modern_world import (
@@ -557,6 +559,20 @@ def test_a_single_connection_ends_the_user_s_other_ones() -> None:
     assert older.closed == (3504, "connection limit")
     assert newer.closed is None
     assert other.closed is None
+
+
+def test_a_single_connection_that_cannot_be_seen_to_comes_back() -> None:
+    """One reply to the connect, then 3004: an error on top of it would be a second reply."""
+    world = World({"": {"presence": True}}, **personal(single_connection=True))
+
+    async def members(channel: str) -> dict[str, ClientInfo]:
+        raise Unavailable("away")
+
+    world.presence.members = members  # type: ignore[method-assign]
+    client = world.open()
+    (answer,) = client.ask(connect_line())
+    assert answer.startswith('{"id":1,"connect":')
+    assert client.closed == (3004, "internal server error")
 
 
 def test_a_single_connection_needs_presence() -> None:

@@ -467,3 +467,26 @@ def test_a_server_side_subscription_recovers_what_its_caller_says() -> None:
         pub(5),
         pub(6),
     ]
+
+
+def test_a_server_side_subscription_may_begin_with_the_cache() -> None:
+    """``auto_cache_recover`` holds for subscriptions by the server API, too."""
+    world = published(CACHE)
+    client = world.connect()
+    grant = SubscribeGrant(
+        recoverable=True, positioned=True, cache_recovery=True, auto_cache_recovery=True
+    )
+    world.clock.result(world.node.subscribe(Target("42"), "news", grant))
+    told, *publications = client.read()
+    assert told.startswith('{"push":{"channel":"news","subscribe":{"recoverable":true')
+    assert publications == [pub(5)]
+
+
+def test_a_server_side_subscription_keeps_a_stream_no_longer_than_its_namespace_says() -> None:
+    world = published(RECOVERY | {"history_meta_ttl": 100.0})
+    client = world.connect()
+    grant = SubscribeGrant(recoverable=True, positioned=True, history_meta_ttl=100.0)
+    world.clock.result(world.node.subscribe(Target("42"), "news", grant))
+    client.hang_up()
+    world.advance(102)
+    assert world.top("news") == StreamPosition(0, "E2")
