@@ -13,6 +13,7 @@ from msgspec import Struct
 from girandola.config.file import ConfigFile
 from girandola.config.generations.flat import CHANNEL_OPTIONS, TODAY_OF, versions
 from girandola.config.generations.marks import ALL, Mark, found_in, is_bare_number
+from girandola.config.names import NEUTRAL
 from girandola.config.problems import ConfigError, Problem, show
 from girandola.config.text import variables
 from girandola.config.values import parse_bool
@@ -133,9 +134,9 @@ def _refuse_false_hopes(generation: int, marks: Sequence[Mark]) -> None:
 def _chosen(candidates: frozenset[int], marks: Sequence[Mark]) -> Decision:
     """Choose among generations that know every name: the closed one, if there is any."""
     newest = max(candidates)
+    _refuse_opening_from_outside(newest, marks)
     if len(candidates) == 1:
-        stray = _stray(newest, marks)
-        return Decision(newest, _why(newest, marks), candidates, warnings=stray)
+        return Decision(newest, _why(newest, marks), candidates)
     if candidates == {1, 2}:
         return _first_or_second(marks)
     if newest < 4 and candidates != {2, 3}:
@@ -152,21 +153,23 @@ def _chosen(candidates: frozenset[int], marks: Sequence[Mark]) -> Decision:
     return Decision(newest, _why(newest, marks, candidates), candidates, warnings=warnings)
 
 
-def _stray(generation: int, marks: Sequence[Mark]) -> tuple[str, ...]:
-    """Warn where one name outside of the file makes an open reading of a file that is closed."""
-    outside = [mark for mark in marks if mark.source in ("environment", "command line")]
-    if generation > 3 or len(outside) == len(marks):
-        return ()
-    for mark in outside:
-        others = [other.known_to & other.fitting for other in marks if other is not mark]
-        newest = max(ALL.intersection(*others), default=0)
-        if newest > 3:
-            return (
-                f"read as v{generation} for {_quoted(mark)} alone: {_MEANING[generation]}; without "
-                f"it, it would be v{newest}, where they may not. Remove it, or state the "
-                f'generation: "generation": "v{generation}"',
-            )
-    return ()
+def _refuse_opening_from_outside(generation: int, marks: Sequence[Mark]) -> None:
+    """Refuse names outside of the file that make an open reading of what is closed without them.
+
+    One stray variable must not open a server.
+    """
+    inside = [mark for mark in marks if mark.source not in ("environment", "command line")]
+    telling = [mark for mark in inside if mark.name not in NEUTRAL]
+    newest = max(ALL.intersection(*(mark.known_to & mark.fitting for mark in inside)), default=0)
+    if generation > 3 or newest < 4 or not telling:
+        return
+    narrowing = next(mark for mark in marks if newest not in mark.known_to & mark.fitting)
+    detail = (
+        f"cannot tell the generation: without {_quoted(narrowing)} the file would be read as "
+        f"v{newest}: {_MEANING[newest]}; with it as v{generation}: {_MEANING[generation]}. Please "
+        f"{_HOW.format(f'v{generation}')}"
+    )
+    raise ConfigError([Problem("", "", detail)])
 
 
 def _first_or_second(marks: Sequence[Mark]) -> Decision:
