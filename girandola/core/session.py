@@ -20,7 +20,7 @@ from girandola.core.outbox import Outbox
 from girandola.core.ports import Transport
 from girandola.core.room import leave_out
 from girandola.core.subscription import Subscription
-from girandola.core.turns import COMMANDS_IN_A_TURN, next_turn
+from girandola.core.turns import Turn
 from girandola.errors import (
     BAD_REQUEST_CLOSE,
     CONNECTION_CLOSED,
@@ -228,7 +228,9 @@ class Session:
         self._workers += 1
         try:
             await self._carry_out(commands)
-            done = 0
+            if not self._backlog:
+                return
+            turn = Turn(self.node.clock)
             while self._backlog:
                 commands = self._backlog.popleft()
                 if not self._backlog:
@@ -236,30 +238,28 @@ class Session:
                     self._waiting = 0
                     self.transport.resume()
                 await self._carry_out(commands)
-                done += len(commands)
-                if done >= COMMANDS_IN_A_TURN:
-                    done = 0
-                    await next_turn(self.node.clock)
+                await turn.count(len(commands))
         finally:
             self._workers -= 1
 
     async def _carry_out(self, commands: list[say.Command]) -> None:
         if not (self.codec.traits.replies_together and len(commands) > 1):
-            for number, command in enumerate(commands, 1):
+            turn = Turn(self.node.clock) if len(commands) > 1 else None
+            for command in commands:
                 await self._handle(command)
                 if self.closed or self.state is State.REFUSED:
                     # The peer did not know yet, and is not to be closed for it.
                     return
-                if not number % COMMANDS_IN_A_TURN:
-                    await next_turn(self.node.clock)
+                if turn is not None:
+                    await turn.count()
             return
+        turn = Turn(self.node.clock)
         replies: list[bytes] = []
         self._together = replies
         try:
-            for number, command in enumerate(commands, 1):
+            for command in commands:
                 await self._handle(command)
-                if not number % COMMANDS_IN_A_TURN:
-                    await next_turn(self.node.clock)
+                await turn.count()
                 if self.closed:
                     return
         finally:

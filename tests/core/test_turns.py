@@ -4,7 +4,9 @@ import re
 
 import pytest
 
-from girandola.core.turns import COMMANDS_IN_A_TURN
+from girandola.core.session import Session
+from girandola.core.turns import COMMANDS_IN_A_TURN, SECONDS_OF_A_TURN
+from girandola.protocol.commands import Command
 from girandola.protocol.v2_json import V2_JSON, V2Json
 from tests.core.test_session import Together
 from tests.scenarios.modern_world import OPEN, Connection, World
@@ -34,6 +36,28 @@ def test_a_frame_of_many_commands_takes_many_turns(codec: V2Json, concurrency: i
         world.clock.tick()
     assert turns >= MANY // COMMANDS_IN_A_TURN // (concurrency or 1) - 1
     assert answered(client) == list(range(2, 2 + MANY))
+
+
+@pytest.mark.parametrize("codec", [V2_JSON, Together()])
+def test_commands_that_are_much_work_take_more_turns(
+    codec: V2Json, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World({"": OPEN})
+    client = world.connect(codec=codec)
+    handle = type(client.session)._handle
+
+    async def at_length(session: Session, command: Command) -> None:
+        await handle(session, command)
+        world.clock.pass_time(SECONDS_OF_A_TURN)
+
+    monkeypatch.setattr(Session, "_handle", at_length)
+    turns = 0
+    client.session.receive("\n".join(rpcs(2, 20)).encode())
+    while world.clock.unfinished:
+        turns += 1
+        world.clock.tick()
+    assert turns >= 19
+    assert answered(client) == list(range(2, 22))
 
 
 def test_what_comes_behind_waits_and_nothing_more_is_read_meanwhile() -> None:
