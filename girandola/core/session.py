@@ -7,6 +7,8 @@ knows commands, not their spelling; what may be done is the policy's word.
 
 import logging
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
 from math import inf
 from typing import TYPE_CHECKING
@@ -215,6 +217,18 @@ class Session:
             # Pausing does not hold back commands that come beside the connection.
             if self.id and self._waiting > self.outbox.limit:
                 self.close(TOO_MANY_REQUESTS_CLOSE, f"{self._waiting} bytes of commands wait")
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Take the frames received in here as one, as which they came: others have their turns."""
+        parallel = self._parallel
+        self._workers += parallel
+        try:
+            yield
+        finally:
+            self._workers -= parallel
+            while self._backlog and self._workers < parallel:
+                self.node.clock.spawn(self._work([]))
 
     @property
     def _parallel(self) -> int:

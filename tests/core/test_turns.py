@@ -84,3 +84,37 @@ def test_as_many_commands_as_clients_send_at_once_take_one_turn() -> None:
     client = world.connect()
     client.session.receive("\n".join(rpcs(2, COMMANDS_IN_A_TURN - 1)).encode())
     assert world.clock.unfinished == 0
+
+
+def test_frames_that_came_at_once_take_turns_as_one_does() -> None:
+    world = World({"": OPEN})
+    client = world.connect()
+    with client.session.at_once():
+        for command in rpcs(2, MANY):
+            client.session.receive(command.encode())
+    turns = 0
+    while world.clock.unfinished:
+        turns += 1
+        world.clock.tick()
+    assert turns >= MANY // COMMANDS_IN_A_TURN - 1
+    assert not client.transport.paused
+    assert answered(client) == list(range(2, 2 + MANY))
+
+
+def test_one_frame_alone_that_came_at_once_does_not_stop_the_reading() -> None:
+    world = World({"": OPEN})
+    client = world.connect()
+    with client.session.at_once():
+        client.session.receive(rpcs(2, 1)[0].encode())
+    assert not client.transport.paused
+    assert answered(client) == [2]
+
+
+def test_of_frames_that_came_at_once_none_is_carried_out_behind_the_end() -> None:
+    world = World({"": OPEN})
+    client = world.connect()
+    with client.session.at_once():
+        for command in ("x", *rpcs(2, MANY)):
+            client.session.receive(command.encode())
+    assert world.clock.unfinished == 0
+    assert answered(client) == []
