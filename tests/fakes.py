@@ -130,6 +130,10 @@ class FakeClock:
             callback, args = self._ready.popleft()
             callback(*args)
 
+    def pass_time(self, seconds: float) -> None:
+        """Let time pass in which the loop does nothing, as while somebody computes."""
+        self._now += seconds
+
     def advance(self, seconds: float) -> None:
         """Let time pass; what becomes due happens at its own time, in order."""
         self.run()

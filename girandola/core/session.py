@@ -7,6 +7,8 @@ knows commands, not their spelling; what may be done is the policy's word.
 
 import logging
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
 from math import inf
 from typing import TYPE_CHECKING
@@ -20,7 +22,7 @@ from girandola.core.outbox import Outbox
 from girandola.core.ports import Transport
 from girandola.core.room import leave_out
 from girandola.core.subscription import Subscription
-from girandola.core.turns import COMMANDS_IN_A_TURN, next_turn
+from girandola.core.turns import Turn
 from girandola.errors import (
     BAD_REQUEST_CLOSE,
     CONNECTION_CLOSED,
@@ -216,6 +218,18 @@ class Session:
             if self.id and self._waiting > self.outbox.limit:
                 self.close(TOO_MANY_REQUESTS_CLOSE, f"{self._waiting} bytes of commands wait")
 
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Take the frames received in here as one, as which they came: others have their turns."""
+        parallel = self._parallel
+        self._workers += parallel
+        try:
+            yield
+        finally:
+            self._workers -= parallel
+            while self._backlog and self._workers < parallel:
+                self.node.clock.spawn(self._work([]))
+
     @property
     def _parallel(self) -> int:
         """How many commands may be under way at once."""
@@ -228,7 +242,9 @@ class Session:
         self._workers += 1
         try:
             await self._carry_out(commands)
-            done = 0
+            if not self._backlog:
+                return
+            turn = Turn(self.node.clock)
             while self._backlog:
                 commands = self._backlog.popleft()
                 if not self._backlog:
@@ -236,30 +252,28 @@ class Session:
                     self._waiting = 0
                     self.transport.resume()
                 await self._carry_out(commands)
-                done += len(commands)
-                if done >= COMMANDS_IN_A_TURN:
-                    done = 0
-                    await next_turn(self.node.clock)
+                await turn.count(len(commands))
         finally:
             self._workers -= 1
 
     async def _carry_out(self, commands: list[say.Command]) -> None:
         if not (self.codec.traits.replies_together and len(commands) > 1):
-            for number, command in enumerate(commands, 1):
+            turn = Turn(self.node.clock) if len(commands) > 1 else None
+            for command in commands:
                 await self._handle(command)
                 if self.closed or self.state is State.REFUSED:
                     # The peer did not know yet, and is not to be closed for it.
                     return
-                if not number % COMMANDS_IN_A_TURN:
-                    await next_turn(self.node.clock)
+                if turn is not None:
+                    await turn.count()
             return
+        turn = Turn(self.node.clock)
         replies: list[bytes] = []
         self._together = replies
         try:
-            for number, command in enumerate(commands, 1):
+            for command in commands:
                 await self._handle(command)
-                if not number % COMMANDS_IN_A_TURN:
-                    await next_turn(self.node.clock)
+                await turn.count()
                 if self.closed:
                     return
         finally:

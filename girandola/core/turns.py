@@ -5,6 +5,31 @@ from girandola.core.ports import Clock, Waiter
 COMMANDS_IN_A_TURN = 64
 """How many commands of one connection are carried out before others have their turn."""
 
+SECONDS_OF_A_TURN = 0.005
+"""The same as time: some commands are more work than others."""
+
+
+class Turn:
+    """How much of many commands was done before others have their turn."""
+
+    __slots__ = ("_clock", "_done", "_ends")
+
+    def __init__(self, clock: Clock) -> None:
+        """Begin the first turn."""
+        self._clock = clock
+        self._begin()
+
+    def _begin(self) -> None:
+        self._done = 0
+        self._ends = self._clock.now() + SECONDS_OF_A_TURN
+
+    async def count(self, commands: int = 1) -> None:
+        """Count what was done, and wait for the next turn if that was enough for this one."""
+        self._done += commands
+        if self._done >= COMMANDS_IN_A_TURN or self._clock.now() >= self._ends:
+            await next_turn(self._clock)
+            self._begin()
+
 
 async def next_turn(clock: Clock) -> None:
     """Wait for the next turn of the loop. Afterwards, the world has moved: look again."""

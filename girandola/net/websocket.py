@@ -7,6 +7,7 @@ the business of ``frames.py``, the handshake that of ``handshake.py``; users imp
 import asyncio
 import logging
 from collections.abc import Callable
+from math import inf
 from typing import Protocol
 
 from girandola.core.ports import Clock
@@ -85,6 +86,9 @@ _FAILED = 2  # our close frame is written, what comes in has no meaning any more
 
 # Work in one turn of the loop: a frame counts one, and one for each KiB of its payload.
 _TURN = 64
+
+TURN_TIME = 0.005
+"""Seconds after which a turn ends before that: some messages are more work than others."""
 
 MOST_CONTROL_FRAMES = 100
 """Pings and pongs that a peer may send in one second."""
@@ -232,6 +236,7 @@ class WebSocketConnection(TimedWriter):
         """Deliver what came, up to the end of this turn of the loop."""
         next_event = self._parser.next_event
         left = _TURN
+        ends = inf
         try:
             while not self._reading_paused and self._state <= _CLOSING:
                 if left <= 0 and self._parser.has_input():
@@ -242,6 +247,13 @@ class WebSocketConnection(TimedWriter):
                     return
                 opcode, payload = event
                 left -= 1 + (len(payload) >> 10)
+                if opcode <= BINARY and self._parser.has_input():
+                    # Most often nothing comes behind a message, and no clock is read.
+                    now = self._clock.now()
+                    if ends == inf:
+                        ends = now + TURN_TIME
+                    elif now >= ends:
+                        left = 0
                 if opcode == CLOSE:
                     self._receive_close(payload)
                 elif opcode > BINARY:

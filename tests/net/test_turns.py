@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from girandola.net.connections import Connections
 from girandola.net.http import HttpLimits, Request, Response, Route
 from girandola.net.router import Router
-from girandola.net.websocket import MOST_CONTROL_FRAMES, WebSocketConnection
+from girandola.net.websocket import MOST_CONTROL_FRAMES, TURN_TIME, WebSocketConnection
 from tests.fakes import FakeClock
 from tests.net.wire import FakeListener, FakeTransport, client_frame
 
@@ -81,6 +81,19 @@ def test_long_messages_take_more_of_a_turn() -> None:
     socket = Socket()
     socket.transport.receive_only(client_frame(1, b"x" * 65_000) * 3)
     assert len(socket.listener.messages) == 1
+
+
+def test_messages_that_are_much_work_end_the_turn_earlier() -> None:
+    class Busy(FakeListener):
+        def on_message(self, payload: bytes, is_text: bool) -> None:
+            super().on_message(payload, is_text)
+            socket.clock.pass_time(TURN_TIME / 2)
+
+    socket = Socket(Busy())
+    socket.transport.receive_only(client_frame(1, b"a") * 20)
+    assert 1 < len(socket.listener.messages) <= 4
+    assert turns_until(socket.clock, lambda: socket.transport.reading) >= 4
+    assert len(socket.listener.messages) == 20
 
 
 def test_a_few_messages_do_not_end_the_turn() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from girandola.observe.logging import LEVELS, ROOT, TRACE, configure
+from girandola.observe.logging import FLOOD_WINDOW, LEVELS, MOST_ALIKE, ROOT, TRACE, configure
 
 logger = logging.getLogger("girandola.core.session")
 
@@ -150,3 +150,46 @@ def test_other_libraries_are_left_alone(capsys: pytest.CaptureFixture[str]) -> N
     configure("info", "")
     logging.getLogger("aiohttp").info("chatter")
     assert capsys.readouterr().err == ""
+
+
+def lines_of_a_flood(at: float, count: int, level: int = logging.INFO) -> None:
+    """Log lines as a stranger causes them, at a time."""
+    for number in range(count):
+        record = logger.makeRecord(
+            logger.name, level, "file", 1, "peer %d refused: 100%%", (number,), None
+        )
+        record.created = at
+        logger.handle(record)
+
+
+def test_a_flood_of_lines_alike_is_cut_and_that_is_said(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configure("debug", "")
+    lines_of_a_flood(1000.0, 10 * MOST_ALIKE)
+    logger.info("something else")
+    *flood, end, other = capsys.readouterr().err.splitlines()
+    assert len(flood) == MOST_ALIKE
+    assert flood[-1].endswith(f"peer {MOST_ALIKE - 1} refused: 100%")
+    assert "too many lines like this, more are left out" in end
+    assert other.endswith("something else")
+
+
+def test_after_a_flood_the_next_line_tells_how_many_are_missing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configure("info", "")
+    lines_of_a_flood(1000.0, MOST_ALIKE + 7)
+    lines_of_a_flood(1000.0 + FLOOD_WINDOW, 2)
+    first, second = capsys.readouterr().err.splitlines()[-2:]
+    assert first.endswith("peer 0 refused: 100% (7 lines like this were left out before)")
+    assert second.endswith("peer 1 refused: 100%")
+
+
+@pytest.mark.parametrize("level", [logging.DEBUG, logging.ERROR])
+def test_what_strangers_do_not_write_is_never_cut(
+    level: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure("debug", "")
+    lines_of_a_flood(1000.0, 2 * MOST_ALIKE, level)
+    assert capsys.readouterr().err.count("\n") == 2 * MOST_ALIKE

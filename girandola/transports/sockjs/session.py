@@ -59,6 +59,15 @@ class Inlet:
         self._max_size = max_size
         self._recognised = False
 
+    def take_all(self, texts: list[bytes]) -> None:
+        """Pass on texts that came together."""
+        if len(texts) == 1:
+            self.take(texts[0])
+            return
+        with self.session.at_once():
+            for text in texts:
+                self.take(text)
+
     def take(self, text: bytes) -> None:
         """Pass a text on; one that is too long ends the session."""
         if self.session.closed:
@@ -220,14 +229,12 @@ class HttpSession:
         """Take texts that the client sent."""
         session = self._inlet.session
         limit = session.node.options.queue_max_size
-        for text in texts:
-            self._inlet.take(text)
-            if self._paused:
-                self._held += len(text)
-                if self._held > limit:
-                    session.close(TOO_MANY_REQUESTS_CLOSE, f"{self._held} bytes of commands wait")
-            if session.closed:
+        if self._paused:
+            self._held += sum(map(len, texts))
+            if self._held > limit:
+                session.close(TOO_MANY_REQUESTS_CLOSE, f"{self._held} bytes of commands wait")
                 return
+        self._inlet.take_all(texts)
 
     def attach(self, receiver: Receiver) -> None:
         """Let a receiver have what waits, and what will come."""

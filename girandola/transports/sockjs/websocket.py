@@ -71,8 +71,7 @@ class SockJsWebSocket(TwoWayWebSocket):
             self._inlet.session.log("dropped", f"malformed SockJS payload: {error}")
             self.abort()
             return
-        for text in texts:
-            self._inlet.take(text)
+        self._inlet.take_all(texts)
 
     def on_close(self, code: int, reason: str) -> None:
         """End the session: the connection is gone."""
