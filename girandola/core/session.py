@@ -259,12 +259,14 @@ class Session:
             for number, command in enumerate(commands, 1):
                 await self._handle(command)
                 if not number % COMMANDS_IN_A_TURN:
+                    # What others publish now may not come before the reply "subscribed".
+                    self.outbox.hold_back()
                     await next_turn(self.node.clock)
                 if self.closed:
                     return
         finally:
             self._together = None
-        self.outbox.push(self.codec.together(replies))
+        self.outbox.go_on(self.codec.together(replies))
 
     async def _handle(self, command: say.Command) -> None:
         """Carry out one command; whatever happens, it is answered or the connection ends."""
@@ -626,6 +628,7 @@ class Session:
         if self.closed:
             return
         if why.code != SLOW.code:
+            self.outbox.holding_back = False
             self.outbox.flush()
         if self.closed:
             return  # the flush itself found a reason
