@@ -36,7 +36,8 @@ class Outbox:
 
     ``limit`` is in bytes and counts what the transport has not sent yet, too. Over it the
     messages are dropped and the owner is told, at the next flush. ``mark`` is for what the
-    broadcast loop notices but may not act on.
+    broadcast loop notices but may not act on. Between ``hold_back`` and ``go_on`` nothing is
+    written.
     """
 
     __slots__ = (
@@ -45,6 +46,7 @@ class Outbox:
         "_touched",
         "_transport",
         "full",
+        "holding_back",
         "limit",
         "marked",
         "messages",
@@ -61,6 +63,7 @@ class Outbox:
         self.size = 0
         self.full = False
         self.marked = False
+        self.holding_back = False
 
     def push(self, message: bytes) -> None:
         """Queue a message for the end of this tick."""
@@ -76,6 +79,22 @@ class Outbox:
             self.size += len(message)
         if self.size > self.limit:
             self.overflow()
+
+    def hold_back(self) -> None:
+        """Write what waits, and from here on nothing until ``go_on``; it waits and counts."""
+        if not self.holding_back:
+            self.flush()
+            self.holding_back = True
+
+    def go_on(self, first: bytes) -> None:
+        """Queue ``first``, and behind it what was held back; all is written again."""
+        waiting: list[bytes] = []
+        if self.holding_back:
+            self.holding_back = False
+            waiting, self.messages = self.messages or [], None
+        self.push(first)
+        for message in waiting:
+            self.push(message)
 
     def room(self) -> int:
         """Return how many bytes may be queued now without being too many."""
@@ -116,7 +135,7 @@ class Outbox:
                 # What waits must still go, or it would wait for ever.
                 self._flusher.log_failure()
         messages = self.messages
-        if messages is not None:
+        if messages is not None and not self.holding_back:
             self.messages = None
             size, self.size = self.size, 0
             try:

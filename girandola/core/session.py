@@ -273,12 +273,15 @@ class Session:
         try:
             for command in commands:
                 await self._handle(command)
-                await turn.count()
+                if turn.is_over():
+                    # What others publish now may not come before the reply "subscribed".
+                    self.outbox.hold_back()
+                    await turn.next()
                 if self.closed:
                     return
         finally:
             self._together = None
-        self.outbox.push(self.codec.together(replies))
+        self.outbox.go_on(self.codec.together(replies))
 
     async def _handle(self, command: say.Command) -> None:
         """Carry out one command; whatever happens, it is answered or the connection ends."""
@@ -640,6 +643,7 @@ class Session:
         if self.closed:
             return
         if why.code != SLOW.code:
+            self.outbox.holding_back = False
             self.outbox.flush()
         if self.closed:
             return  # the flush itself found a reason

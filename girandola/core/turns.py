@@ -25,10 +25,18 @@ class Turn:
 
     async def count(self, commands: int = 1) -> None:
         """Count what was done, and wait for the next turn if that was enough for this one."""
+        if self.is_over(commands):
+            await self.next()
+
+    def is_over(self, commands: int = 1) -> bool:
+        """Count what was done; tell whether that was enough for this turn."""
         self._done += commands
-        if self._done >= COMMANDS_IN_A_TURN or self._clock.now() >= self._ends:
-            await next_turn(self._clock)
-            self._begin()
+        return self._done >= COMMANDS_IN_A_TURN or self._clock.now() >= self._ends
+
+    async def next(self) -> None:
+        """Wait for the next turn, and begin it."""
+        await next_turn(self._clock)
+        self._begin()
 
 
 async def next_turn(clock: Clock) -> None:

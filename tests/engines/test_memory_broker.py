@@ -168,3 +168,17 @@ def test_idempotency_keys_cannot_fill_the_memory(
     for key in "abcde":
         publish(engine, "a", "1", PublishOptions(idempotency_key=key))
     assert [key for _, key in engine.broker._answers._known] == ["c", "d", "e"]
+
+
+def test_idempotency_keys_that_expire_together_go_in_parts(
+    engine: MemoryEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broker_module, "KEYS_IN_A_TURN", 3)
+    for key in range(8):
+        publish(engine, "a", "1", PublishOptions(idempotency_key=str(key), idempotency_ttl=10))
+    engine.clock.advance(10.5)
+    known = engine.broker._answers._known
+    assert [key for _, key in known] == ["3", "4", "5", "6", "7"]
+    engine.clock.advance(3)
+    assert not known
+    assert pending_timers(engine) == 0

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from girandola.core.turns import COMMANDS_IN_A_TURN
 from girandola.engines.memory.presence import MemoryPresence
 from tests.scenarios.classic_world import TOKEN_OF_42, World, credentials
 
@@ -244,3 +245,32 @@ def test_ping_brings_its_data_back(tmp_path: Path) -> None:
         client.ask('{"uid":"9","method":"ping","params":{"data":"x"}}')
         == '{"uid":"9","method":"ping","body":{"data":"x"}}'
     )
+
+
+def test_no_message_of_a_channel_comes_before_the_array_that_says_it_is_subscribed(
+    tmp_path: Path,
+) -> None:
+    """Libraries take the position there for the newest, and would ask for the message again."""
+    world = World(tmp_path)
+    client = world.client()
+    pings = ",".join(['{"method":"ping"}'] * COMMANDS_IN_A_TURN)
+    subscribe = '{"method":"subscribe","params":{"channel":"a"}}'
+    client.session.receive(f"[{subscribe},{pings}]".encode())
+    assert client.session.is_subscribed("a")
+    world.publish("a", "1")
+    world.clock.tick()
+    answers, message = client.received()
+    assert answers.startswith('[{"method":"subscribe","body":{"channel":"a","status":true')
+    assert message.startswith('{"method":"message","body":')
+
+
+def test_what_waits_behind_a_long_batch_goes_out_before_an_end(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    client = world.client()
+    client.subscribe("a")
+    pings = ",".join(['{"method":"ping"}'] * COMMANDS_IN_A_TURN)
+    client.session.receive(f"[{pings},{{}}]".encode())
+    world.publish("a", "1")
+    (message,) = client.received()
+    assert message.startswith('{"method":"message","body":')
+    assert client.end

@@ -7,6 +7,7 @@ Rules: modern.md section 10.2, and classic.md section 8.1 for ``drop_inactive``.
 
 import logging
 from collections.abc import Mapping, Sequence
+from itertools import islice
 
 from girandola.core.grants import PublishOptions
 from girandola.core.ports import BrokerEvents, Clock, HistoryPage, PublishResult
@@ -22,6 +23,9 @@ DEFAULT_META_TTL = 720 * 3600.0
 
 MAX_REMEMBERED_KEYS = 100_000
 """Most idempotency keys remembered; beyond it the oldest are forgotten early."""
+
+KEYS_IN_A_TURN = 10_000
+"""Most idempotency keys forgotten at once, in a second."""
 
 TOLD_EVERY = 60.0
 """Seconds between two lines of the log that say that there are too many streams."""
@@ -288,13 +292,13 @@ class _Answers:
             self._watched = True
             self._deadlines.watch("", expires_at)
 
-    def _forget_expired(self, _: str) -> None:
+    def _forget_expired(self, key: str) -> None:
         now = self._clock.now()
-        while self._known:
-            oldest = next(iter(self._known))
-            expires_at = self._known[oldest][0]
+        # In one pass: to look for the first key of a dict after each removal takes ever longer.
+        for oldest, (expires_at, _) in list(islice(self._known.items(), KEYS_IN_A_TURN)):
             if expires_at > now:
-                self._deadlines.watch("", expires_at)
-                return
+                break
             del self._known[oldest]
-        self._watched = False
+        self._watched = bool(self._known)
+        if self._known:
+            self._deadlines.watch(key, max(now + 1.0, next(iter(self._known.values()))[0]))
