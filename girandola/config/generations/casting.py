@@ -18,8 +18,6 @@ from girandola.config.problems import Unfit
 from girandola.config.values import parse_bool
 
 _ZERO: dict[str, Any] = {"commas": (), "list": (), "object": {}, "objects": (), "items": []}
-_GO_UNITS = re.compile(r"([0-9.]+)(us|µs|μs|ns)")
-_THOUSANDTHS = {"us": 1e-3, "µs": 1e-3, "μs": 1e-3, "ns": 1e-6}
 
 
 class Cast(Struct, frozen=True):
@@ -133,17 +131,13 @@ def duration(value: Any) -> float:
         return 0.0
     if re.fullmatch(r"[-+]?[0-9.]+", text):
         raise Unfit(f'a unit: "{text}s" (v1 and v2 have seconds)')
-    small = _GO_UNITS.fullmatch(text)
-    if small is not None:
-        milliseconds = float(small[1]) * _THOUSANDTHS[small[2]]
-    else:
-        try:
-            milliseconds = parse_duration(text) * 1000
-        except ValueError:
-            raise Unfit('a duration such as "25s"') from None
-    if 0 < milliseconds < 1:
+    try:
+        seconds = parse_duration(text)
+    except ValueError:
+        raise Unfit('a duration such as "25s"') from None
+    if 0 < seconds < 0.001:
         raise Unfit('a duration of at least "1ms"')
-    return milliseconds / 1000
+    return seconds
 
 
 def split_at_commas(text: str) -> tuple[str, ...]:
