@@ -54,17 +54,7 @@ class Application:
         self._started = config
         self._clock = clock
         self._key_sets = KeySets(now=clock.now)
-        rules = self._rules(config)
-        self._policy = ConfiguredPolicy(
-            rules.channels,
-            rules.client,
-            rules.classic,
-            rules.rpc_ping,
-            connection_tokens=rules.connection_tokens,
-            subscription_tokens=rules.subscription_tokens,
-            time=clock.time,
-            legacy=rules.legacy,
-        )
+        self._policy = ConfiguredPolicy(self._rules(config))
         self.node = Node(
             clock=clock,
             broker=MemoryBroker(clock, config.engine.memory.max_streams),

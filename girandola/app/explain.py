@@ -22,7 +22,6 @@ from girandola.config.schema import Config
 from girandola.errors import BAD_REQUEST, Close, Reject
 from girandola.options import TokenOptions
 from girandola.policy.policy import ConfiguredPolicy
-from girandola.policy.rules import Rules
 from girandola.protocol import commands
 
 CLIENT = "2b2f8d1c-7a8e-4d36-9d65-0c5a3c1f6b7e"
@@ -106,8 +105,7 @@ class Questions:
         self._config, self._user, self._channel = config, user, channel
         self._now = int(now)
         self._key = secrets.token_hex()
-        rules = rules_of(self._with_our_key(config), lambda: now)
-        self._policy = _policy(rules)
+        self._policy = ConfiguredPolicy(rules_of(self._with_our_key(config), lambda: now))
         self._stranger = Visitor(user=user)
         self._subscriber = Visitor(user=user, subscribed=True)
         self.rows: dict[str, Ask] = {
@@ -217,16 +215,3 @@ class Questions:
 
 _BY_HEADER = "connect with user_id_http_header"
 _CLASSIC = "2018: "
-
-
-def _policy(rules: Rules) -> ConfiguredPolicy:
-    return ConfiguredPolicy(
-        rules.channels,
-        rules.client,
-        rules.classic,
-        rules.rpc_ping,
-        connection_tokens=rules.connection_tokens,
-        subscription_tokens=rules.subscription_tokens,
-        time=rules.time,
-        legacy=rules.legacy,
-    )

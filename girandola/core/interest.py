@@ -88,11 +88,6 @@ class Interest:
         """
         await self._channels.reached(channel)
 
-    @property
-    def channels(self) -> list[str]:
-        """The channels that are surely heard."""
-        return self._channels.held
-
     async def _subscribe(self, batch: dict[str, float]) -> None:
         await self._broker.subscribe(list(batch))
 

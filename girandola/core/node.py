@@ -33,6 +33,7 @@ from girandola.core.positions import Positions
 from girandola.core.session import Session
 from girandola.core.stats import Stats
 from girandola.core.subscription import Subscription
+from girandola.core.turns import next_turn
 from girandola.errors import (
     BAD_REQUEST,
     CONNECTION_LIMIT,
@@ -345,12 +346,14 @@ class Node:
         Raises:
             ValueError: the pattern is wrong, see ``globs``.
         """
-        found = await self._channels_here(pattern)
         if not self.cluster.has_others:
-            return found
+            return await self._channels_here(pattern)
+        if pattern:
+            compile_glob(pattern)  # before anybody is asked
+        found: dict[str, int] = {}
         query = internode.write_channels_query(pattern)
-        for uid, answer in (await self.cluster.ask(internode.CHANNELS, query)).items():
-            if uid != self.uid and answer.code == internode.SURVEY_OK:
+        for answer in (await self.cluster.ask(internode.CHANNELS, query)).values():
+            if answer.code == internode.SURVEY_OK:
                 for channel, count in internode.read_channels(answer.data).items():
                     found[channel] = found.get(channel, 0) + count
         return found
@@ -375,9 +378,7 @@ class Node:
         """
         if number == 0 or number % SLICE:
             return
-        turn: Waiter[None] = self.clock.waiter()
-        self.clock.call_soon(_finish, turn)
-        await turn
+        await next_turn(self.clock)
 
     def info(self) -> list[NodeInfo]:
         """Return what every node tells of itself, this one first."""
@@ -436,8 +437,3 @@ class Node:
         waiter = self._emptied
         if waiter is not None and not waiter.done() and not self.hub.num_clients:
             waiter.set_result(None)
-
-
-def _finish(turn: Waiter[None]) -> None:
-    if not turn.done():  # done: whoever waited was cancelled
-        turn.set_result(None)

@@ -24,11 +24,6 @@ class Outage:
         self._since: float | None = None
         self._failures = 0
 
-    @property
-    def lasts(self) -> bool:
-        """Whether the last call failed."""
-        return self._since is not None
-
     async def watch(self, call: Awaitable[T]) -> T:
         """Return what a call to the engine returns, and note whether it was answered.
 

@@ -21,7 +21,7 @@ async def together(
     The order is that of the coroutines. What never waits is over without a task.
     """
     waiting = list(coroutines)
-    outcomes: list[T | Exception] = [Unfinished()] * len(waiting)
+    outcomes: dict[int, T | Exception] = {}
     numbered = iter(enumerate(waiting))
     running = min(at_once, len(waiting))
     finished: Waiter[None] | None = None
@@ -42,8 +42,4 @@ async def together(
     if running:
         finished = clock.waiter()
         await finished
-    return outcomes
-
-
-class Unfinished(Exception):
-    """What stands for the outcome of a coroutine that was given up from outside."""
+    return [outcomes[number] for number in range(len(waiting))]

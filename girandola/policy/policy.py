@@ -4,10 +4,6 @@ It decides nothing itself. A reload replaces the rules as a whole; a decision un
 by those it began with.
 """
 
-from collections.abc import Callable
-
-from girandola.auth.jwt import Verifier
-from girandola.channels import Channels
 from girandola.core.grants import (
     ConnectGrant,
     HistoryGrant,
@@ -16,40 +12,16 @@ from girandola.core.grants import (
     SubscribeGrant,
 )
 from girandola.core.ports import Peer
-from girandola.options import ClassicOptions, ClientSection, LegacyOptions, RpcPingOptions
 from girandola.policy import connect, publish, reads, refresh, rpc, subscribe
 from girandola.policy.rules import Rules
 from girandola.protocol import commands
 
 
 class ConfiguredPolicy:
-    """Who may do what by one configuration. ``rules`` may be assigned at any time.
+    """Who may do what by one configuration. ``rules`` may be assigned at any time."""
 
-    ``time`` returns Unix seconds.
-    """
-
-    def __init__(
-        self,
-        channels: Channels,
-        client: ClientSection,
-        classic: ClassicOptions,
-        rpc_ping: RpcPingOptions,
-        *,
-        connection_tokens: Verifier,
-        subscription_tokens: Verifier,
-        time: Callable[[], float],
-        legacy: LegacyOptions = LegacyOptions(),  # noqa: B008  an immutable value
-    ) -> None:
-        self.rules = Rules(
-            channels=channels,
-            client=client,
-            classic=classic,
-            rpc_ping=rpc_ping,
-            connection_tokens=connection_tokens,
-            subscription_tokens=subscription_tokens,
-            time=time,
-            legacy=legacy,
-        )
+    def __init__(self, rules: Rules) -> None:
+        self.rules = rules
 
     async def connect(self, peer: Peer, command: commands.Connect) -> ConnectGrant:
         """See ``policy/connect.py``."""

@@ -21,6 +21,7 @@ from girandola.options import (
     TokenOptions,
 )
 from girandola.policy.policy import ConfiguredPolicy
+from girandola.policy.rules import Rules
 
 NOW = 1_700_000_000
 KEY = "the key of JWTs"
@@ -65,14 +66,16 @@ def policy(
         **channel or {},
     )
     made = ConfiguredPolicy(
-        Channels(section),
-        ClientSection(**client),
-        ClassicOptions(**({"secret": "secret"} if classic is None else classic)),
-        ping,
-        connection_tokens=Verifier(TokenOptions(hmac_secret_key=KEY), time=time),
-        subscription_tokens=Verifier(TokenOptions(hmac_secret_key=sub_key), time=time),
-        time=time,
-        legacy=LegacyOptions(**legacy or {}),
+        Rules(
+            channels=Channels(section),
+            client=ClientSection(**client),
+            classic=ClassicOptions(**({"secret": "secret"} if classic is None else classic)),
+            rpc_ping=ping,
+            connection_tokens=Verifier(TokenOptions(hmac_secret_key=KEY), time=time),
+            subscription_tokens=Verifier(TokenOptions(hmac_secret_key=sub_key), time=time),
+            time=time,
+            legacy=LegacyOptions(**legacy or {}),
+        )
     )
     _is_a_policy: Policy = made
     return made

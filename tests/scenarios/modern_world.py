@@ -34,6 +34,7 @@ from girandola.options import (
     TokenOptions,
 )
 from girandola.policy.policy import ConfiguredPolicy
+from girandola.policy.rules import Rules
 from girandola.protocol.codec import Codec
 from girandola.protocol.v2_json import V2_JSON
 from tests.auth.tokens import NOW, SECRET, token
@@ -158,14 +159,16 @@ class World:
         self.presence = Members(self.gates)
         self._client = client
         self.policy = ConfiguredPolicy(
-            channels_of(namespaces or {}),
-            self._section(),
-            ClassicOptions(),
-            RpcPingOptions(enabled=rpc_ping),
-            connection_tokens=self._verifier(SECRET),
-            subscription_tokens=self._verifier(SUB_SECRET),
-            time=self.clock.time,
-            legacy=legacy,
+            Rules(
+                channels=channels_of(namespaces or {}),
+                client=self._section(),
+                classic=ClassicOptions(),
+                rpc_ping=RpcPingOptions(enabled=rpc_ping),
+                connection_tokens=self._verifier(SECRET),
+                subscription_tokens=self._verifier(SUB_SECRET),
+                time=self.clock.time,
+                legacy=legacy,
+            )
         )
         self.node = Node(
             clock=self.clock,
