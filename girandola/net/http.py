@@ -182,8 +182,7 @@ class HttpConnection(RequestReading):
             self._fail(request)
         else:
             self._answer(response)
-        if not (self._working or self._turn_is_over):
-            self._work()
+        self._go_on()
 
     def _answer(self, answer: Answer) -> None:
         if isinstance(answer, Response):

@@ -88,8 +88,7 @@ class RequestReading(asyncio.Protocol):
         if self._phase >= LINGERING:
             return
         self._parser.feed(data)
-        if not (self._working or self._turn_is_over):
-            self._work()
+        self._go_on()
 
     def pause_writing(self) -> None:
         """Take no further request until the peer has taken its answers."""
