@@ -85,7 +85,7 @@ def test_durations_of_v3_and_later(tmp_path: Path, text: Any, seconds: float) ->
     assert config.client.expired_close_delay == seconds
 
 
-@pytest.mark.parametrize("text", [25, "25", "300us", "a day", [], {}])
+@pytest.mark.parametrize("text", [25, "25", "300us", "1..2us", "a day", [], {}])
 def test_durations_that_stopped_v3_and_later(tmp_path: Path, text: Any) -> None:
     assert "client_expired_close_delay: got" in refusal(
         tmp_path, {"client_expired_close_delay": text}
